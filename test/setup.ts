@@ -1,0 +1,6 @@
+/** Runs before every test file: tests import inner modules, so the package's entry has not installed the platform. */
+
+import { setPlatform } from "../src/gpu/platform.ts";
+import { nodePlatform } from "../src/gpu/platform-node.ts";
+
+setPlatform(nodePlatform);
