@@ -1,0 +1,134 @@
+/**
+ * Random numbers on the host, for splits and shuffles: threefry2x32-20 in counter mode. Word `i` of a stream depends on
+ * the seed, the stream and `i` alone, so the state is three integers and two streams of one seed never overlap.
+ */
+
+import { checkOptions, ValueError } from "../gpu/errors.ts";
+
+// Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3", https://doi.org/10.1145/2063384.2063405
+const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24] as const;
+const PARITY = 0x1bd11bda;
+
+/** Everything a generator is, to be stored as JSON and given to `Random.fromJSON`. */
+export interface RandomState {
+  seed: number;
+  stream: number;
+  drawn: number; // words taken so far
+}
+
+/**
+ * Encrypts a counter of two 32-bit words under a key of two, in 20 rounds.
+ *
+ * @param counter two 32-bit words
+ * @param key two 32-bit words
+ * @returns two unsigned 32-bit words
+ * @see Salmon et al. 2011, https://doi.org/10.1145/2063384.2063405
+ */
+export function threefry2x32(counter: readonly [number, number], key: readonly [number, number]): [number, number] {
+  const schedule = [key[0], key[1], PARITY ^ key[0] ^ key[1]];
+  let x0 = (counter[0] + key[0]) | 0;
+  let x1 = (counter[1] + key[1]) | 0;
+  for (let round = 0; round < 20; round++) {
+    const rotation = ROTATIONS[round % 8]!;
+    x0 = (x0 + x1) | 0;
+    x1 = x0 ^ ((x1 << rotation) | (x1 >>> (32 - rotation)));
+    if (round % 4 === 3) {
+      const group = (round + 1) / 4;
+      x0 = (x0 + schedule[group % 3]!) | 0;
+      x1 = (x1 + schedule[(group + 1) % 3]! + group) | 0;
+    }
+  }
+  return [x0 >>> 0, x1 >>> 0];
+}
+
+/**
+ * A seeded generator for shuffles on the host. The same seed and stream give the same numbers on every machine.
+ *
+ * @example
+ * const random = new Random(42);
+ * const order = random.permutation(1000);
+ * const state = JSON.stringify(random);        // continues exactly: Random.fromJSON(JSON.parse(state))
+ */
+export class Random {
+  readonly #seed: number;
+  readonly #stream: number;
+  #drawn = 0;
+  #block: [number, number] = [0, 0];
+
+  /**
+   * @param seed an integer from 0 to 2^53 - 1
+   * @param stream an integer from 0 to 2^32 - 1; streams of one seed are independent
+   * @throws ValueError
+   */
+  constructor(seed = 0, stream = 0) {
+    this.#seed = integerUpTo(Number.MAX_SAFE_INTEGER, "seed", seed);
+    this.#stream = integerUpTo(2 ** 32 - 1, "stream", stream);
+  }
+
+  /** Restores a generator that was saved with `toJSON`. @throws ValueError */
+  static fromJSON(state: RandomState): Random {
+    checkOptions("Random.fromJSON", state, ["seed", "stream", "drawn"]);
+    const random = new Random(state.seed, state.stream);
+    random.#drawn = integerUpTo(2 ** 33, "drawn", state.drawn);
+    if (random.#drawn % 2 === 1) random.#block = random.#encrypt(random.#drawn - 1);
+    return random;
+  }
+
+  toJSON(): RandomState {
+    return { seed: this.#seed, stream: this.#stream, drawn: this.#drawn };
+  }
+
+  /** Draws an integer from 0 to 2^32 - 1. */
+  uint32(): number {
+    const index = this.#drawn++;
+    if (index % 2 === 0) this.#block = this.#encrypt(index);
+    return this.#block[index % 2]!;
+  }
+
+  /** Draws a number in [0, 1) with 53 random bits. */
+  uniform(): number {
+    const high = this.uint32() >>> 5;
+    const low = this.uint32() >>> 6;
+    return (high * 2 ** 26 + low) / 2 ** 53;
+  }
+
+  /**
+   * Draws an integer from 0 to `bound - 1`, each equally likely.
+   *
+   * @param bound from 1 to 2^32
+   * @throws ValueError
+   */
+  integer(bound: number): number {
+    if (!Number.isInteger(bound) || bound < 1 || bound > 2 ** 32) {
+      throw new ValueError(`Random.integer: bound is ${bound}, expected an integer from 1 to 2^32`);
+    }
+    const accepted = 2 ** 32 - (2 ** 32 % bound); // words above would favour the small remainders
+    let word = this.uint32();
+    while (word >= accepted) word = this.uint32();
+    return word % bound;
+  }
+
+  /** Shuffles `items` in place (Fisher and Yates) and returns them. */
+  shuffle<T extends unknown[] | Int32Array>(items: T): T {
+    for (let i = items.length - 1; i > 0; i--) {
+      const j = this.integer(i + 1);
+      [items[i], items[j]] = [items[j], items[i]];
+    }
+    return items;
+  }
+
+  /** Draws an order of `count` things: [count], the integers from 0 to `count - 1` shuffled. */
+  permutation(count: number): Int32Array {
+    return this.shuffle(Int32Array.from({ length: count }, (_, i) => i));
+  }
+
+  #encrypt(index: number): [number, number] {
+    const key = [this.#seed % 2 ** 32, Math.floor(this.#seed / 2 ** 32)] as const;
+    return threefry2x32([index / 2, this.#stream], key);
+  }
+}
+
+function integerUpTo(most: number, name: string, value: number): number {
+  if (Number.isInteger(value) && value >= 0 && value <= most) return value;
+  throw new ValueError(`Random: ${name} is ${value}, expected an integer from 0 to ${most}`);
+}
