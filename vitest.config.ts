@@ -6,6 +6,7 @@ export default defineConfig({
     pool: "forks", // ending a worker thread with GPU work pending aborts the process
     maxWorkers: 2,
     setupFiles: ["test/setup.ts"],
+    tags: [{ name: "slow", description: "Runs in `npm run test:all` only; see scripts/test.mjs.", timeout: 600_000 }],
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },
