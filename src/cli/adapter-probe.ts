@@ -5,4 +5,3 @@ import { nodePlatform } from "../gpu/platform-node.ts";
 const gpu = await nodePlatform.gpu();
 const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" });
 if (adapter) process.stdout.write(adapter.info.description || adapter.info.device || adapter.info.vendor || "unnamed");
-process.exit(); // Dawn's threads would keep the process waiting
