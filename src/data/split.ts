@@ -1,0 +1,92 @@
+/** Random, repeatable splits of a data set into parts that share nothing and leave nothing out. */
+
+import { checkOptions, ValueError } from "../gpu/errors.ts";
+import { Random } from "./random.ts";
+
+export interface SplitOptions {
+  /** The same seed gives the same split (default 0). */
+  seed?: number;
+  /** A class for each item: every part then gets its share of every class, to within one or two items. */
+  stratify?: ArrayLike<string | number>;
+}
+
+/**
+ * Splits items at random.
+ *
+ * @param items the items; the result refers to them
+ * @param parts fractions that sum to 1, or counts that sum to the number of items
+ * @returns the items of each part, in random order
+ * @throws ValueError for parts that do not add up, a part with a share but no item, or a class list of another length
+ *
+ * @example
+ * const [train, valid, test] = randomSplit(rows, [0.8, 0.1, 0.1], { seed: 1, stratify: rows.map((row) => row.label) });
+ */
+export function randomSplit<T>(items: readonly T[], parts: readonly number[], options: SplitOptions = {}): T[][] {
+  return splitIndices(items.length, parts, options).map((indices) => Array.from(indices, (i) => items[i]!));
+}
+
+/**
+ * Splits the indices from 0 to `count - 1` at random; for data in several arrays of one length.
+ *
+ * @param parts fractions that sum to 1, or counts that sum to `count`
+ * @returns the indices of each part, in random order
+ * @throws ValueError as `randomSplit` does
+ */
+export function splitIndices(count: number, parts: readonly number[], options: SplitOptions = {}): Int32Array[] {
+  checkOptions("randomSplit", options, ["seed", "stratify"]);
+  const { seed = 0, stratify } = options;
+  const sizes = partSizes(count, parts);
+  const random = new Random(seed); // stream 0; the epochs of a sampler have the streams above
+  const order = random.permutation(count);
+  if (stratify) spreadClasses(order, stratify);
+
+  let start = 0;
+  return sizes.map((size) => random.shuffle(order.slice(start, (start += size))));
+}
+
+function partSizes(count: number, parts: readonly number[]): number[] {
+  const sum = parts.reduce((total, part) => total + part, 0);
+  const isCounts = parts.every(Number.isInteger) && sum === count;
+  const isFractions = Math.abs(sum - 1) < 1e-9;
+  if (parts.some((part) => !(part >= 0)) || !(isCounts || isFractions)) {
+    throw new ValueError(
+      `randomSplit: parts are [${parts.join(", ")}], expected fractions that sum to 1 or counts that sum to ${count}`,
+    );
+  }
+  const sizes = isCounts ? [...parts] : largestRemainder(parts.map((fraction) => fraction * count));
+  const empty = sizes.findIndex((size, i) => size === 0 && parts[i]! > 0);
+  if (empty >= 0) {
+    throw new ValueError(
+      `randomSplit: part ${empty} of [${parts.join(", ")}] gets none of ${count} items; give it more`,
+    );
+  }
+  return sizes;
+}
+
+// Whole numbers with the same sum: rounded down, then one more for the largest remainders.
+function largestRemainder(shares: readonly number[]): number[] {
+  const sizes = shares.map(Math.floor);
+  const missing = Math.round(shares.reduce((a, b) => a + b, 0)) - sizes.reduce((a, b) => a + b, 0);
+  const byRemainder = [...shares.keys()].sort((i, j) => shares[j]! - sizes[j]! - (shares[i]! - sizes[i]!));
+  for (const i of byRemainder.slice(0, missing)) sizes[i]!++;
+  return sizes;
+}
+
+// Reorders so that any stretch has about its share of each class: an item's place is its rank within its class, as a
+// fraction of the class.
+function spreadClasses(order: Int32Array, classes: ArrayLike<string | number>): void {
+  if (classes.length !== order.length) {
+    throw new ValueError(
+      `randomSplit: stratify has ${classes.length} classes, expected one for each of ${order.length} items`,
+    );
+  }
+  const members = new Map<string | number, number[]>();
+  for (const i of order) {
+    const list = members.get(classes[i]!);
+    if (list) list.push(i);
+    else members.set(classes[i]!, [i]);
+  }
+  const at = new Float64Array(order.length);
+  for (const list of members.values()) for (const [rank, i] of list.entries()) at[i] = (rank + 0.5) / list.length;
+  order.sort((i, j) => at[i]! - at[j]!);
+}
