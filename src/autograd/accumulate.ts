@@ -1,0 +1,30 @@
+/** Adds gradients that reach one tensor from several places. The only kernel that autograd owns. */
+import { ceilDiv, dispatch, loadKernel, type Reference } from "../gpu/kernel.ts";
+import { empty, type Tensor } from "../tensor/tensor.ts";
+import { record } from "./record.ts";
+
+const reference = {
+  add({ a, b, sum }, { size }) {
+    for (let i = 0; i < size; i++) sum[i] = a[i] + b[i];
+  },
+  addInto({ a, sum }, { size }) {
+    for (let i = 0; i < size; i++) sum[i] += a[i];
+  },
+} satisfies Reference;
+
+const kernel = loadKernel(new URL("./accumulate.wgsl", import.meta.url), { reference });
+const THREADS = 64;
+
+/** a + b, of one shape, as a new tensor; differentiable, since it is needed for second derivatives. */
+export function accumulate(a: Tensor, b: Tensor): Tensor {
+  const sum = empty(a.shape, { device: a.device });
+  const { size } = a;
+  dispatch(kernel, "add", { bind: { a, b, sum }, params: { size }, groups: ceilDiv(size, THREADS) });
+  return record(sum, { op: "accumulate", inputs: [a, b], saved: {}, backward: (dy) => [dy, dy], composed: true });
+}
+
+/** sum += a, in place. */
+export function accumulateInto(sum: Tensor, a: Tensor): void {
+  const { size } = sum;
+  dispatch(kernel, "addInto", { bind: { a, sum }, params: { size }, groups: ceilDiv(size, THREADS) });
+}

@@ -1,0 +1,509 @@
+/**
+ * The `webgpu` device: encodes dispatches into one open compute pass, submits them in large pieces, pools buffers and
+ * bind groups, reads back through staging buffers, and keeps the first error until somebody awaits.
+ *
+ * Invariant: commands run in the order of the calls. A host write to a buffer that the open encoder uses is preceded by
+ * a submit, since the queue would otherwise write first.
+ */
+import { type Capabilities, capabilitiesOf, openDevice } from "./adapter.ts";
+import { BufferPool, GpuBuffer } from "./buffer-pool.ts";
+import type { Device, ElementType, Memory, MemoryUse, Storage } from "./device.ts";
+import { DeviceError, DeviceLostError, GpuError, OutOfMemoryError, TilegradError } from "./errors.ts";
+import { INDEX_ERROR_WORDS, indexError } from "./index-error.ts";
+import type { Bindable, Dispatch, Family, Kernel, ReferenceArray } from "./kernel.ts";
+import { type Pipeline, PipelineCache, packParams } from "./pipelines.ts";
+import { platform } from "./platform.ts";
+import type { Access } from "./wgsl.ts";
+
+export interface WebGpuOptions {
+  /** Run this family of kernels instead of the one that suits the adapter. */
+  family?: Family;
+  /** Allocate at most this many bytes, live and pooled; the adapter's memory is not otherwise known. */
+  memoryLimit?: number;
+  /** Params in uniforms even where the device has immediates. */
+  immediates?: boolean;
+  /** At most this many workgroups per dispatch; lets small tests reach the code for large work. */
+  maxGroups?: number;
+  /**
+   * Put a guard zone behind every buffer and bind it too, so that a kernel that writes past its output is seen by
+   * `checkGuards`. For tests.
+   */
+  guards?: boolean;
+}
+
+const DISPATCHES_PER_SUBMIT = 256;
+const MAX_BIND_GROUPS = 8192;
+const MAX_UNIFORMS = 2048;
+const GUARD_BYTES = 64;
+// As a float this is a NaN, so that a kernel that reads the guard zone shows it.
+const GUARD_WORD = 0x7fc5_a5a5;
+
+interface Range {
+  readonly buffer: GpuBuffer;
+  readonly offset: number;
+  readonly size: number;
+}
+
+export class WebGpuDevice implements Device {
+  readonly kind = "webgpu";
+  readonly name = "webgpu";
+  readonly wordBytes = 4;
+  readonly maxStorageBytes: number;
+  readonly capabilities: Capabilities;
+  readonly limits: GPUSupportedLimits;
+  /** Workgroups per dispatch at most. */
+  maxGroups: number;
+  family: Family;
+  /** Dispatches and submits since the start, for benchmarks. */
+  readonly counters = { dispatches: 0, submits: 0 };
+
+  readonly #adapter: GPUAdapter; // referenced for as long as the device, or Dawn may free it
+  readonly #gpu: GPUDevice;
+  readonly #memoryLimit: number;
+  readonly #guards: boolean;
+  readonly #pool: BufferPool;
+  readonly #staging = new Map<number, GPUBuffer[]>();
+  readonly #pipelines: PipelineCache;
+  readonly #bindGroups = new Map<string, GPUBindGroup>();
+  readonly #uniforms = new Map<string, GpuBuffer>();
+  readonly #indexErrors: GpuBuffer;
+  #mayHaveIndexError = false;
+
+  #encoder: GPUCommandEncoder | null = null;
+  #pass: GPUComputePassEncoder | null = null;
+  #serial = 0;
+  #encoded = 0;
+  #currentPipeline: Pipeline | null = null;
+  #currentBindGroup: GPUBindGroup | null = null;
+  #labels = new Set<string>();
+
+  #storages = 0;
+  #liveBytes = 0;
+  #peakBytes = 0;
+
+  #error: TilegradError | null = null;
+  #errorWasThrown = false;
+  #lost: DeviceLostError | null = null;
+  #scopes: Promise<void>[] = [];
+  readonly #retired: { buffer: GpuBuffer; bytes: number }[] = [];
+  readonly #guarded = new Map<GpuBuffer, number>();
+
+  private constructor(adapter: GPUAdapter, gpu: GPUDevice, capabilities: Capabilities, options: WebGpuOptions) {
+    this.#adapter = adapter;
+    this.#gpu = gpu;
+    this.capabilities = capabilities;
+    this.limits = gpu.limits;
+    this.family = options.family ?? capabilities.family;
+    if (this.family === "software" && capabilities.subgroupSize === 0) {
+      throw new DeviceError("the software kernels need an adapter with subgroups of one fixed size");
+    }
+    this.#guards = options.guards ?? false;
+    this.#memoryLimit = options.memoryLimit ?? Number.POSITIVE_INFINITY;
+    this.maxGroups = Math.min(
+      options.maxGroups ?? Number.POSITIVE_INFINITY,
+      gpu.limits.maxComputeWorkgroupsPerDimension,
+    );
+    this.maxStorageBytes = Math.min(gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize);
+    this.#pipelines = new PipelineCache(gpu, capabilities);
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    this.#pool = new BufferPool((size) => gpu.createBuffer({ size, usage }));
+    const record = INDEX_ERROR_WORDS * 4;
+    this.#indexErrors = new GpuBuffer(gpu.createBuffer({ size: record, usage, label: "indexErrors" }), record);
+
+    gpu.addEventListener("uncapturederror", (event) => this.#keepError(event.error));
+    gpu.lost.then(({ reason, message }) => {
+      this.#lost = new DeviceLostError(
+        `the GPU device was lost (${reason}${message ? `: ${message.split("\n")[0]}` : ""}); last kernels: ${this.#recentKernels()}. ` +
+          "Its tensors are gone: call tg.init() again and restore a saved model.",
+      );
+    });
+    platform().onExit(() => {
+      if (this.#error && !this.#errorWasThrown) console.error(`tilegrad: ${this.#error.message}`);
+    });
+  }
+
+  /** @throws DeviceError if the adapter gives no device */
+  static async open(adapter: GPUAdapter, options: WebGpuOptions = {}): Promise<WebGpuDevice> {
+    const detected = await capabilitiesOf(adapter);
+    const capabilities = options.immediates === false ? { ...detected, immediateBytes: 0 } : detected;
+    const gpu = await openDevice(adapter).catch((cause: Error) => {
+      throw new DeviceError(`the adapter "${capabilities.description}" gave no device: ${cause.message}`, { cause });
+    });
+    return new WebGpuDevice(adapter, gpu, capabilities, options);
+  }
+
+  get adapterInfo(): GPUAdapterInfo {
+    return this.#adapter.info;
+  }
+
+  // --- memory
+
+  allocate(_type: ElementType, length: number, upload: boolean): Memory {
+    const bytes = length * 4;
+    if (bytes > this.maxStorageBytes) {
+      throw new OutOfMemoryError(
+        `a tensor of ${length} elements needs ${bytes} bytes, and this adapter binds at most ${this.maxStorageBytes}; use a smaller batch or split the tensor`,
+      );
+    }
+    this.#reserve(bytes);
+    const buffer = this.#guards
+      ? this.#takeGuarded(bytes)
+      : this.#pool.take(Math.max(bytes, 16), upload ? this.#serial : undefined);
+    this.#storages++;
+    this.#liveBytes += bytes;
+    this.#peakBytes = Math.max(this.#peakBytes, this.#liveBytes);
+    return buffer;
+  }
+
+  free(memory: Memory, bytes: number): void {
+    this.#storages--;
+    this.#liveBytes -= bytes;
+    if (this.#lost) return;
+    if (this.#guards) this.#retired.push({ buffer: memory as GpuBuffer, bytes });
+    else this.#pool.give(memory as GpuBuffer);
+  }
+
+  get memory(): MemoryUse {
+    return {
+      storages: this.#storages,
+      liveBytes: this.#liveBytes,
+      pooledBytes: this.#pool.pooledBytes,
+      peakBytes: this.#peakBytes,
+    };
+  }
+
+  resetPeak(): void {
+    this.#peakBytes = this.#liveBytes;
+  }
+
+  // Makes room under the memory limit by giving the pooled buffers back, and refuses where that is not enough.
+  #reserve(bytes: number): void {
+    if (this.#liveBytes + this.#pool.pooledBytes + bytes <= this.#memoryLimit) return;
+    const pooled = this.#pool.pooledBytes;
+    this.#clearPool();
+    if (this.#liveBytes + bytes <= this.#memoryLimit) return;
+    throw new OutOfMemoryError(
+      `${bytes} bytes were asked for with ${this.#liveBytes} live and ${pooled} pooled, and the limit is ${this.#memoryLimit}. ` +
+        "Free tensors with scope(() => ...), or, in a loop that never awaits, let the collector run with `await tg.sync()`.",
+    );
+  }
+
+  #clearPool(): void {
+    this.flush();
+    this.#pool.clear();
+    this.#bindGroups.clear();
+  }
+
+  // --- host to device and back
+
+  write(storage: Storage, data: ReferenceArray): void {
+    this.#assertAlive();
+    const buffer = storage.memory as GpuBuffer;
+    if (buffer.lastUse === this.#serial) this.flush();
+    if (data.byteLength > 0)
+      this.#gpu.queue.writeBuffer(buffer.buffer, storage.offset * 4, data as Float32Array<ArrayBuffer>);
+    storage.markWritten();
+  }
+
+  async read(storage: Storage): Promise<ReferenceArray> {
+    const bytes = await this.#readBack({
+      buffer: storage.memory as GpuBuffer,
+      offset: storage.offset * 4,
+      size: storage.bytes,
+    });
+    return storage.type === "f32"
+      ? new Float32Array(bytes)
+      : storage.type === "i32"
+        ? new Int32Array(bytes)
+        : new Uint32Array(bytes);
+  }
+
+  // Copies a range and, if a kernel may have recorded an index error, the record, into one staging buffer.
+  async #readBack({ buffer, offset, size }: Range): Promise<ArrayBuffer> {
+    this.#assertAlive();
+    const record = this.#mayHaveIndexError ? INDEX_ERROR_WORDS * 4 : 0;
+    this.#mayHaveIndexError = false;
+    const staging = this.#takeStaging(size + record);
+    const encoder = this.#openEncoder();
+    this.#endPass();
+    if (size > 0) encoder.copyBufferToBuffer(buffer.buffer, offset, staging, 0, size);
+    if (record > 0) {
+      encoder.copyBufferToBuffer(this.#indexErrors.buffer, 0, staging, size, record);
+      encoder.clearBuffer(this.#indexErrors.buffer);
+    }
+    this.flush();
+    try {
+      await staging.mapAsync(GPUMapMode.READ, 0, Math.max(size + record, 4));
+    } catch (cause) {
+      await this.#throwError();
+      throw new GpuError(`reading back failed: ${(cause as Error).message}`, { cause });
+    }
+    const bytes = staging.getMappedRange(0, Math.max(size + record, 4)).slice(0, size + record);
+    staging.unmap();
+    this.#staging.get(staging.size)!.push(staging);
+    await this.#throwError();
+    const found = record > 0 ? indexError(new Uint32Array(bytes, size)) : null;
+    if (found) throw found;
+    return record > 0 ? bytes.slice(0, size) : bytes;
+  }
+
+  #takeStaging(bytes: number): GPUBuffer {
+    const size = 2 ** Math.ceil(Math.log2(Math.max(bytes, 256)));
+    let free = this.#staging.get(size);
+    if (!free) this.#staging.set(size, (free = []));
+    return (
+      free.pop() ??
+      this.#gpu.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST, label: "staging" })
+    );
+  }
+
+  async fence(): Promise<void> {
+    this.flush();
+    await this.#gpu.queue.onSubmittedWorkDone();
+  }
+
+  async sync(): Promise<void> {
+    await this.#readBack({ buffer: this.#indexErrors, offset: 0, size: 0 });
+  }
+
+  // --- dispatch
+
+  run(kernel: Kernel, entry: string, { bind, params, constants, groups }: Dispatch): void {
+    this.#assertAlive();
+    const pipeline = this.#pipelines.get(kernel, entry, this.family, constants);
+    const scratch: GpuBuffer[] = [];
+    const { bindGroup, outputs } = this.#bind(pipeline, bind, params, scratch);
+    const pass = this.#openPass();
+    if (this.#currentPipeline !== pipeline) {
+      pass.setPipeline(pipeline.pipeline);
+      this.#currentPipeline = pipeline;
+      this.#labels.add(pipeline.label);
+    }
+    if (this.#currentBindGroup !== bindGroup) {
+      pass.setBindGroup(0, bindGroup);
+      this.#currentBindGroup = bindGroup;
+    }
+    if (pipeline.params && pipeline.paramsBinding === null) {
+      pass.setImmediates(0, packParams(pipeline.label, pipeline.params, params));
+    }
+    pass.dispatchWorkgroups(Math.min(groups, this.maxGroups));
+    for (const output of outputs) output.markWritten();
+    for (const buffer of scratch) this.#pool.give(buffer);
+    this.counters.dispatches++;
+    if (++this.#encoded >= DISPATCHES_PER_SUBMIT) this.flush();
+  }
+
+  // The bind group of this call, from the cache where the same ranges were bound before.
+  #bind(
+    pipeline: Pipeline,
+    bind: Readonly<Record<string, Bindable>>,
+    params: Dispatch["params"],
+    scratch: GpuBuffer[],
+  ) {
+    const outputs: Storage[] = [];
+    const ranges: Range[] = [];
+    for (const { name, access, elementBytes } of pipeline.bindings) {
+      if (name === "indexErrors") {
+        this.#mayHaveIndexError = true;
+        ranges.push({ buffer: this.#indexErrors, offset: 0, size: this.#indexErrors.bytes });
+        continue;
+      }
+      const storage = bind[name]?.storage;
+      if (!storage) throw new TilegradError(`kernel ${pipeline.label}: "${name}" is not bound`);
+      if (storage.device !== this)
+        throw new DeviceError(
+          `kernel ${pipeline.label}: "${name}" is on ${storage.device.name}, expected ${this.name}`,
+        );
+      if (access === "read_write") outputs.push(storage);
+      const guard =
+        this.#guarded.get(storage.memory as GpuBuffer) === storage.bytes && access !== "uniform" ? GUARD_BYTES : 0;
+      ranges.push({
+        buffer: storage.memory as GpuBuffer,
+        offset: storage.offset * 4,
+        size: Math.max(storage.bytes, elementBytes) + guard,
+      });
+    }
+    this.#separateReadsFromWrites(pipeline, ranges, scratch);
+    if (pipeline.paramsBinding !== null) {
+      ranges.push(this.#uniform(packParams(pipeline.label, pipeline.params!, params)));
+    }
+
+    let key = `${pipeline.id}`;
+    for (const { buffer, offset, size } of ranges) {
+      key += `:${buffer.id},${offset},${size}`;
+      buffer.lastUse = this.#serial;
+    }
+    let bindGroup = this.#bindGroups.get(key);
+    if (!bindGroup) {
+      if (this.#bindGroups.size >= MAX_BIND_GROUPS) this.#bindGroups.delete(this.#bindGroups.keys().next().value!);
+      bindGroup = this.#gpu.createBindGroup({
+        label: `${pipeline.label}(${pipeline.bindings.map(({ name }, i) => `${name}: ${ranges[i]!.size} bytes`).join(", ")})`,
+        layout: pipeline.layout,
+        entries: ranges.map(({ buffer, offset, size }, i) => ({
+          binding: pipeline.bindings[i]?.binding ?? pipeline.paramsBinding!,
+          resource: { buffer: buffer.buffer, offset, size },
+        })),
+      });
+      this.#bindGroups.set(key, bindGroup);
+    }
+    return { bindGroup, outputs };
+  }
+
+  // WebGPU refuses one buffer bound for reading and for writing, even in ranges that do not meet: the read one is copied.
+  #separateReadsFromWrites(pipeline: Pipeline, ranges: Range[], scratch: GpuBuffer[]): void {
+    const isWritten = (access: Access) => access === "read_write";
+    for (let i = 0; i < ranges.length; i++) {
+      if (isWritten(pipeline.bindings[i]!.access)) continue;
+      const { buffer, offset, size } = ranges[i]!;
+      if (!ranges.some((other, j) => other.buffer === buffer && isWritten(pipeline.bindings[j]!.access))) continue;
+      const copy = this.#pool.take(size);
+      scratch.push(copy);
+      const encoder = this.#openEncoder();
+      this.#endPass();
+      encoder.copyBufferToBuffer(buffer.buffer, offset, copy.buffer, 0, size);
+      ranges[i] = { buffer: copy, offset: 0, size };
+    }
+  }
+
+  // Uniforms are cached by content, so that a repeated call finds its bind group again.
+  #uniform(words: Uint32Array<ArrayBuffer>): Range {
+    const size = Math.ceil(words.byteLength / 16) * 16;
+    const key = words.join();
+    let buffer = this.#uniforms.get(key);
+    if (!buffer) {
+      if (this.#uniforms.size >= MAX_UNIFORMS) {
+        this.flush();
+        for (const { buffer } of this.#uniforms.values()) buffer.destroy();
+        this.#uniforms.clear();
+        this.#bindGroups.clear();
+      }
+      const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
+      buffer = new GpuBuffer(this.#gpu.createBuffer({ size, usage, label: "params" }), size);
+      this.#gpu.queue.writeBuffer(buffer.buffer, 0, words);
+      this.#uniforms.set(key, buffer);
+    }
+    return { buffer, offset: 0, size };
+  }
+
+  #openEncoder(): GPUCommandEncoder {
+    if (!this.#encoder) {
+      this.#gpu.pushErrorScope("validation");
+      this.#encoder = this.#gpu.createCommandEncoder({ label: "tilegrad" });
+    }
+    return this.#encoder;
+  }
+
+  #openPass(): GPUComputePassEncoder {
+    return (this.#pass ??= this.#openEncoder().beginComputePass());
+  }
+
+  #endPass(): void {
+    this.#pass?.end();
+    this.#pass = null;
+    this.#currentPipeline = null;
+    this.#currentBindGroup = null;
+  }
+
+  /** Hands everything encoded so far to the GPU. */
+  flush(): void {
+    if (!this.#encoder) return;
+    this.#endPass();
+    this.#gpu.queue.submit([this.#encoder.finish()]);
+    this.#encoder = null;
+    this.#serial++;
+    this.#encoded = 0;
+    this.counters.submits++;
+    const scope = this.#gpu.popErrorScope().then(
+      (error) => {
+        if (error) this.#keepError(error);
+        this.#scopes.splice(this.#scopes.indexOf(scope), 1);
+      },
+      () => {}, // the device is lost, which is reported by itself
+    );
+    this.#scopes.push(scope);
+    if (this.#labels.size > 64) this.#labels = new Set([...this.#labels].slice(-16));
+  }
+
+  // --- errors
+
+  #recentKernels(): string {
+    return [...this.#labels].slice(-3).join(", ") || "none";
+  }
+
+  #keepError(error: GPUError): void {
+    if (this.#error) return;
+    const pooled = this.#pool.pooledBytes;
+    this.#error =
+      error instanceof GPUOutOfMemoryError
+        ? new OutOfMemoryError(
+            `the GPU is out of memory with ${this.#liveBytes} bytes live and ${pooled} pooled: ${error.message}`,
+          )
+        : new GpuError(`${error.message.trim()} (last kernels: ${this.#recentKernels()})`);
+  }
+
+  /** Forgets a kept GPU error, after which the device may be used again. */
+  clearError(): void {
+    this.#error = null;
+    this.#errorWasThrown = false;
+  }
+
+  #assertAlive(): void {
+    if (this.#lost) throw this.#lost;
+  }
+
+  async #throwError(): Promise<void> {
+    await Promise.all(this.#scopes);
+    this.#assertAlive();
+    if (!this.#error) return;
+    this.#errorWasThrown = true;
+    throw this.#error;
+  }
+
+  /** Ends the device. Everything pending and everything after rejects with DeviceLostError. */
+  async destroy(): Promise<void> {
+    this.#endPass();
+    this.#encoder = null;
+    this.#gpu.destroy();
+    await this.#gpu.lost;
+  }
+
+  // --- guard zones, for tests
+
+  #takeGuarded(bytes: number): GpuBuffer {
+    const size = Math.max(bytes, 16) + GUARD_BYTES;
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    const buffer = new GpuBuffer(this.#gpu.createBuffer({ size, usage }), size);
+    this.#gpu.queue.writeBuffer(buffer.buffer, bytes, new Uint32Array((size - bytes) / 4).fill(GUARD_WORD));
+    this.#guarded.set(buffer, bytes);
+    return buffer;
+  }
+
+  /** Throws if anything wrote behind a tensor since the device was opened or last checked; frees retired buffers. */
+  async checkGuards(): Promise<void> {
+    const guarded = [...this.#guarded];
+    const staging = this.#gpu.createBuffer({
+      size: Math.max(guarded.length, 1) * GUARD_BYTES,
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    });
+    const encoder = this.#openEncoder();
+    this.#endPass();
+    for (const [i, [buffer, start]] of guarded.entries()) {
+      encoder.copyBufferToBuffer(buffer.buffer, start, staging, i * GUARD_BYTES, GUARD_BYTES);
+    }
+    this.flush();
+    await staging.mapAsync(GPUMapMode.READ);
+    const words = new Uint32Array(staging.getMappedRange());
+    const at = words.findIndex((word, i) => i < guarded.length * (GUARD_BYTES / 4) && word !== GUARD_WORD);
+    staging.destroy();
+    for (const { buffer } of this.#retired) {
+      this.#guarded.delete(buffer);
+      buffer.buffer.destroy();
+    }
+    this.#retired.length = 0;
+    this.#bindGroups.clear();
+    if (at >= 0) {
+      const [, start] = guarded[Math.floor(at / (GUARD_BYTES / 4))]!;
+      throw new GpuError(`a kernel wrote behind a tensor of ${start} bytes; last kernels: ${this.#recentKernels()}`);
+    }
+  }
+}

@@ -1,0 +1,13 @@
+/** WGSL that several kernels share; pass it as `lib` to `loadKernel`. */
+
+/** isNan, isInf, nanMax, nanMin and the functions WGSL lacks. */
+export const MATH = new URL("./math.wgsl", import.meta.url);
+
+/** workgroupSum, workgroupMax; needs MATH. The workgroup size is the override WG, which the dispatcher sets. */
+export const REDUCE = {
+  gpu: new URL("./reduce-gpu.wgsl", import.meta.url),
+  software: new URL("./reduce-software.wgsl", import.meta.url),
+};
+
+/** reportIndexError; the dispatcher binds its buffer. */
+export const INDEX_ERROR = new URL("./index-error.wgsl", import.meta.url);

@@ -1,0 +1,11 @@
+/**
+ * Every op whose first argument is a tensor. One line here makes an op a public function and a method of `Tensor`,
+ * its type included.
+ */
+export { cast } from "./cast/cast.ts";
+export * from "./elementwise/binary-ops.ts";
+export * from "./elementwise/unary-ops.ts";
+export { sum } from "./reduce/sum.ts";
+export { sumTo } from "./reduce/sum-to.ts";
+export { expand } from "./view/expand.ts";
+export { flatten, reshape, squeeze, unsqueeze } from "./view/reshape.ts";

@@ -1,0 +1,10 @@
+import { broadcastAxes, type Shape, shapesEqual } from "../../tensor/shape.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { reshape } from "../view/reshape.ts";
+import { sum } from "./sum.ts";
+
+/** Undoes a broadcast: sums over the axes along which a tensor of `shape` was stretched to x's shape. */
+export function sumTo(x: Tensor, shape: Shape): Tensor {
+  if (shapesEqual(x.shape, shape)) return x;
+  return reshape(sum(x, broadcastAxes(shape, x.shape)), shape);
+}
