@@ -16,6 +16,9 @@ export interface Pipeline {
   readonly paramsBinding: number | null;
 }
 
+// Above every binding of a kernel: one number for all entries, since a module is validated as a whole.
+const PARAMS_BINDING = 15;
+
 export class PipelineCache {
   readonly #device: GPUDevice;
   readonly #capabilities: Capabilities;
@@ -60,7 +63,7 @@ export class PipelineCache {
     // The software libraries run a workgroup of exactly one subgroup.
     if (family === "software" && entry.overrides.includes("WG") && !("WG" in given)) constants.WG = subgroupSize;
 
-    const text = immediates ? source : paramsAsUniform(source, paramsBinding ?? 0);
+    const text = immediates ? source : paramsAsUniform(source, PARAMS_BINDING);
     const code = directives({ subgroups: entry.usesSubgroups || /\bsubgroup\w+\(/.test(source), immediates }) + text;
     const layout = device.createBindGroupLayout({
       label,
