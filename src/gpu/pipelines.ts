@@ -53,8 +53,7 @@ export class PipelineCache {
     const label = `${kernel.name}.${entryName}`;
     const { params } = module;
     const immediates = entry.usesParams && !params.hasArray && params.words * 4 <= immediateBytes;
-    const paramsBinding =
-      entry.usesParams && !immediates ? 1 + Math.max(-1, ...entry.bindings.map((b) => b.binding)) : null;
+    const paramsBinding = entry.usesParams && !immediates ? PARAMS_BINDING : null;
 
     const constants: Record<string, number> = {};
     for (const name of Object.keys(given)) {
