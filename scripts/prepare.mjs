@@ -7,6 +7,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { dirname } from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 /** The folder of this checkout. */
@@ -15,14 +16,16 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 export const say = (line) => console.error(`tilegrad: ${line}`);
 
 /**
- * Runs Node in the checkout with the terminal's own input and output, and resolves to the exit status.
+ * Runs Node in the checkout on this terminal, and resolves to the exit status.
  *
  * @param {readonly string[]} args
- * @param {NodeJS.ProcessEnv} env
+ * @param {{ env?: NodeJS.ProcessEnv, mute?: RegExp }} [options] `mute` names lines of stderr that are not shown
  * @returns {Promise<number>}
  */
-export function node(args, env = process.env) {
-  const child = spawn(process.execPath, args, { cwd: root, env, stdio: "inherit" });
+export function node(args, { env = process.env, mute } = {}) {
+  const stdio = ["inherit", "inherit", mute ? "pipe" : "inherit"];
+  const child = spawn(process.execPath, args, { cwd: root, env, stdio });
+  if (mute) createInterface(child.stderr).on("line", (line) => mute.test(line) || console.error(line));
   process.on("SIGINT", () => {}); // the terminal sends it to the child too, which may want to finish its work
   process.on("SIGTERM", () => child.kill("SIGTERM"));
   return new Promise((resolve) => {

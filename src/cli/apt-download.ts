@@ -145,7 +145,7 @@ export function parseSourceLines(text: string): AptSource[] {
   const lines = text.matchAll(/^[ \t]*deb[ \t]+(?:\[(.*?)\][ \t]*)?(?!cdrom:)(\S+)[ \t]+(\S+)[ \t]*([^#\n]*)/gm);
   return [...lines].map(([, options = "", uris, suites, components]) => {
     const pairs = [...options.matchAll(/([\w-]+)=(\S+)/g)].map(([, name, value]) => [name!, value!] as const);
-    return new Map([...pairs, ["uris", uris!], ["suites", suites!], ["components", components!]]);
+    return new Map([...pairs, ["uris", uris!], ["suites", suites!], ["components", components!.trim()]]);
   });
 }
 
