@@ -178,8 +178,9 @@ class Walk {
     if (createGraph && !node.composed) {
       throw new GradientError(`${node.op} has no second derivative; createGraph cannot go through it`);
     }
+    const { saved } = node;
     const run = () => {
-      const gradients: Gradients = rule(dys, node.saved, needs);
+      const gradients: Gradients = rule(dys, saved, needs);
       for (const [i, gradient] of gradients.entries()) {
         const input = node.inputs[i];
         if (gradient && input && needs[i]) {

@@ -1,5 +1,6 @@
 /** Trades time for memory: a region's saved tensors are dropped after the forward pass and computed again when needed. */
 import { GradientError } from "../gpu/errors.ts";
+import { keep, scope } from "../tensor/scope.ts";
 import { alias, type Tensor } from "../tensor/tensor.ts";
 import { isGradEnabled, recordedNodes, withGrad } from "./record.ts";
 
@@ -41,13 +42,20 @@ export function checkpoint<R extends Tensor | readonly Tensor[]>(
     const changed = held.findIndex((input, i) => input.storage.version !== versions[i]);
     if (changed >= 0)
       throw new GradientError(`checkpoint: input ${changed} was changed in place after the forward pass`);
-    const again = withGrad(true, () => recordedNodes(() => replay(() => fn(...held))));
-    if (again.nodes.length !== nodes.length) {
-      throw new GradientError(
-        `checkpoint: the function recorded ${again.nodes.length} ops where it had recorded ${nodes.length}; it must do the same each time`,
-      );
-    }
-    for (const [i, node] of nodes.entries()) if (pending.has(node)) node.adoptSaved(again.nodes[i]!);
+    // The scope frees what the second run made, except what the nodes take over.
+    scope(() => {
+      const again = withGrad(true, () => recordedNodes(() => replay(() => fn(...held))));
+      if (again.nodes.length !== nodes.length) {
+        throw new GradientError(
+          `checkpoint: the function recorded ${again.nodes.length} ops where it had recorded ${nodes.length}; it must do the same each time`,
+        );
+      }
+      for (const [i, node] of nodes.entries()) {
+        if (!pending.has(node)) continue;
+        node.adoptSaved(again.nodes[i]!);
+        for (const tensor of node.savedTensors) keep(tensor);
+      }
+    });
     pending = new Set();
     for (const input of held) input.dispose();
   };

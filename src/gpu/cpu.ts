@@ -49,6 +49,10 @@ export class CpuDevice implements Device {
     this.memory.liveBytes -= bytes;
   }
 
+  resetPeak(): void {
+    this.memory.peakBytes = this.memory.liveBytes;
+  }
+
   write(storage: Storage, data: ReferenceArray): void {
     this.#view(storage).set(data);
     storage.markWritten();

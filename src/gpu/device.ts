@@ -22,7 +22,7 @@ export interface MemoryUse {
   liveBytes: number;
   /** Bytes kept for reuse. */
   pooledBytes: number;
-  /** The largest `liveBytes` since the last `resetPeak`. */
+  /** The largest `liveBytes` since the device was opened or `resetPeak`. */
   peakBytes: number;
 }
 
@@ -48,6 +48,8 @@ export interface Device {
   /** As `fence`, and rejects with the first error that the device has met. */
   sync(): Promise<void>;
   readonly memory: MemoryUse;
+  /** Starts `peakBytes` again from what is live now. */
+  resetPeak(): void;
 }
 
 /** A reference-counted range of device memory. `version` counts the writes to it. */

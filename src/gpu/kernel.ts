@@ -3,7 +3,7 @@
  * pure function from bindings and params to output bindings; `dispatch` has the device of the bound storages execute it.
  */
 import type { Storage } from "./device.ts";
-import { TilegradError } from "./errors.ts";
+import { checkOptions, TilegradError } from "./errors.ts";
 import { platform } from "./platform.ts";
 import { parseWgsl, type WgslEntry, type WgslModule } from "./wgsl.ts";
 
@@ -83,6 +83,29 @@ function readSource(source: URL | string): string {
  */
 export function loadKernel(source: URL | string, options: KernelOptions): Kernel {
   return new Kernel(source, options);
+}
+
+/**
+ * Declares a kernel of one's own.
+ *
+ * @param source the WGSL: bindings in group 0, and `struct Params` with `var<immediate> params: Params;` where it has
+ *   scalars; docs/kernels.md has the conventions
+ * @param options reference: the same entries as plain loops, for the cpu device; name, for errors
+ * @example
+ * const double = kernel(`
+ *   struct Params { size: u32 }
+ *   var<immediate> params: Params;
+ *   @group(0) @binding(0) var<storage, read> x: array<f32>;
+ *   @group(0) @binding(1) var<storage, read_write> y: array<f32>;
+ *   @compute @workgroup_size(64)
+ *   fn forward(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
+ *     for (var i = gid.x; i < params.size; i += groups.x * 64u) { y[i] = 2.0 * x[i]; }
+ *   }`);
+ * dispatch(double, "forward", { bind: { x, y }, params: { size: x.size }, groups: Math.ceil(x.size / 64) });
+ */
+export function kernel(source: string, options: Partial<KernelOptions> = {}): Kernel {
+  checkOptions("kernel", options, ["reference", "lib", "append", "name"]);
+  return new Kernel(source, { reference: {}, ...options });
 }
 
 /** A thing with storage: a tensor, or a storage that belongs to none. */

@@ -148,13 +148,17 @@ function isReached(name: string, words: ReadonlySet<string>, code: string): bool
 function parseParams(code: string, file: string): ParamsLayout {
   const body = /struct\s+Params\s*\{([^}]*)\}/.exec(code)?.[1];
   if (body === undefined) return { fields: [], words: 0, hasArray: false };
+  const aliases = new Map(
+    [...code.matchAll(/\balias\s+(\w+)\s*=\s*(\w+)\s*;/g)].map(([, name, type]) => [name!, type!]),
+  );
   const fields: ParamsField[] = [];
   let words = 0;
   let align = 1;
   let hasArray = false;
   for (const part of splitFields(body)) {
     const match = /^(\w+)\s*:\s*(.+)$/.exec(part);
-    const type = match && parseFieldType(match[2]!.replace(/\s+/g, ""));
+    const spelled = match?.[2]!.replace(/\s+/g, "") ?? "";
+    const type = parseFieldType(aliases.get(spelled) ?? spelled);
     if (!match || !type) throw new TilegradError(`${file}: cannot read the field "${part}" of struct Params`);
     words = roundUp(words, type.align);
     fields.push({ name: match[1]!, scalar: type.scalar, length: type.length, wordOffset: words });

@@ -3,8 +3,10 @@
  * its type included.
  */
 export { cast } from "./cast/cast.ts";
+export { dropout } from "./dropout/dropout.ts";
 export * from "./elementwise/binary-ops.ts";
 export * from "./elementwise/unary-ops.ts";
+export { bernoulli } from "./random/random.ts";
 export { sum } from "./reduce/sum.ts";
 export { sumTo } from "./reduce/sum-to.ts";
 export { expand } from "./view/expand.ts";

@@ -101,3 +101,8 @@ export function clearError(): void {
 export function memory(): MemoryUse {
   return { ...defaultDevice().memory };
 }
+
+/** Starts the peak of `memory()` again from what is live now. */
+export function resetPeakMemory(): void {
+  defaultDevice().resetPeak();
+}

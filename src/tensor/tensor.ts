@@ -21,7 +21,7 @@ export class Tensor<D extends DType = DType> {
   kept = false;
   /** Autograd's record of this tensor; nobody else looks inside. */
   graph: object | null = null;
-  readonly #storage: Storage;
+  #storage: Storage;
   #disposed = false;
 
   /** Takes over one reference to `storage`. Tensors are made by `tensor`, `zeros` and the like; this is for ops. */
@@ -40,6 +40,19 @@ export class Tensor<D extends DType = DType> {
       );
     }
     return this.#storage;
+  }
+
+  /**
+   * Moves this handle to another storage of the same size, whose reference it takes over: for packing parameters, and
+   * for moving modules between devices. What the graph has saved stays on the old one.
+   */
+  rebind(storage: Storage): void {
+    if (storage.length !== this.size) throw new ShapeError(`rebind: ${storage.length} elements do not fit ${this}`);
+    const old = this.storage;
+    died(this as unknown as Tensor);
+    this.#storage = storage;
+    born(this as unknown as Tensor);
+    old.release();
   }
 
   get device(): Device {
@@ -115,9 +128,9 @@ export class Tensor<D extends DType = DType> {
 }
 
 export interface TensorOptions<D extends DType = DType> {
-  dtype?: D;
+  dtype?: D | undefined;
   /** The default device where it is left out. */
-  device?: Device | DeviceName;
+  device?: Device | DeviceName | undefined;
 }
 
 /**

@@ -1,9 +1,10 @@
-/** Tensors from data and from rules. */
+/** Tensors from data and from rules. The dtype is f32 unless it is given or, for data, told by the array's own type. */
 import { Storage } from "../../gpu/device.ts";
-import { checkOptions, ShapeError } from "../../gpu/errors.ts";
+import { checkOptions, ShapeError, ValueError } from "../../gpu/errors.ts";
+import { ceilDiv, dispatch, type Kernel, loadKernel } from "../../gpu/kernel.ts";
 import { DTYPES, type DType, elementType, expectDType } from "../../tensor/dtype.ts";
 import { checkShape, formatShape, type Shape, sizeOf } from "../../tensor/shape.ts";
-import { type NestedArray, resolveDevice, Tensor, type TensorOptions } from "../../tensor/tensor.ts";
+import { empty, type NestedArray, resolveDevice, Tensor, type TensorOptions } from "../../tensor/tensor.ts";
 
 export interface CreationOptions<D extends DType = DType> extends TensorOptions<D> {
   requiresGrad?: boolean;
@@ -102,4 +103,117 @@ function flattenNested(data: NestedArray): { values: number[]; shape: number[] }
   };
   visit(data, 0);
   return { values, shape };
+}
+
+const THREADS = 64;
+
+const kernels = { f32: declareKernel("f32"), i32: declareKernel("i32"), u32: declareKernel("u32") };
+
+function declareKernel(type: "f32" | "i32" | "u32"): Kernel {
+  return loadKernel(new URL("./creation.wgsl", import.meta.url), {
+    append: `alias T = ${type};\n`,
+    reference: {
+      sequence({ y }, { size, half, start, step, end }) {
+        for (let i = 0; i < size; i++) y[i] = i < half ? start + i * step : end - (size - 1 - i) * step;
+      },
+      identity({ y }, { size, cols }) {
+        for (let i = 0; i < size; i++) y[i] = Number(Math.floor(i / cols) === i % cols);
+      },
+    },
+  });
+}
+
+function generate<D extends DType>(
+  shape: Shape,
+  entry: "sequence" | "identity",
+  params: { half?: number; start?: number; step?: number; end?: number; cols?: number },
+  { requiresGrad = false, ...options }: CreationOptions<D>,
+): Tensor<D> {
+  const y = empty(shape, options);
+  dispatch(kernels[elementType(y.dtype)], entry, {
+    bind: { y },
+    params: { size: y.size, half: y.size, start: 0, step: 0, end: 0, cols: 1, ...params },
+    groups: ceilDiv(y.size, THREADS),
+  });
+  if (requiresGrad) y.requiresGrad = true;
+  return y;
+}
+
+/** Fills `shape` with one value; for bool, anything but 0 is true. */
+export function full<D extends DType = "f32">(
+  shape: Shape,
+  value: number,
+  options: CreationOptions<D> = {},
+): Tensor<D> {
+  checkOptions("full", options, OPTIONS);
+  const start = options.dtype === "bool" ? Number(value !== 0) : value;
+  return generate(shape, "sequence", { start }, options);
+}
+
+/** Fills `shape` with 0. */
+export function zeros<D extends DType = "f32">(shape: Shape, options: CreationOptions<D> = {}): Tensor<D> {
+  checkOptions("zeros", options, OPTIONS);
+  return generate(shape, "sequence", {}, options);
+}
+
+/** Fills `shape` with 1. */
+export function ones<D extends DType = "f32">(shape: Shape, options: CreationOptions<D> = {}): Tensor<D> {
+  checkOptions("ones", options, OPTIONS);
+  return generate(shape, "sequence", { start: 1 }, options);
+}
+
+/** The identity matrix [rows, cols]; square where `cols` is left out. */
+export function eye<D extends DType = "f32">(rows: number, cols = rows, options: CreationOptions<D> = {}): Tensor<D> {
+  checkOptions("eye", options, OPTIONS);
+  return generate([rows, cols], "identity", { cols }, options);
+}
+
+/**
+ * Numbers from `start` up to, not including, `end`; `arange(n)` is 0 to n - 1.
+ *
+ * @throws ValueError if `step` is 0 or leads away from `end`
+ */
+export function arange<D extends DType = "f32">(
+  start: number,
+  end?: number,
+  step = 1,
+  options: CreationOptions<D> = {},
+): Tensor<D> {
+  checkOptions("arange", options, OPTIONS);
+  const [from, to] = end === undefined ? [0, start] : [start, end];
+  if (!(step !== 0 && (to - from) / step >= 0)) {
+    throw new ValueError(`arange: the step ${step} does not lead from ${from} to ${to}`);
+  }
+  return generate([Math.ceil((to - from) / step)], "sequence", { start: from, step }, options);
+}
+
+/**
+ * `steps` numbers at equal distances, both ends included.
+ *
+ * @returns [steps]
+ */
+export function linspace(
+  start: number,
+  end: number,
+  steps: number,
+  options: CreationOptions<"f32"> = {},
+): Tensor<"f32"> {
+  checkOptions("linspace", options, OPTIONS);
+  const step = steps > 1 ? (end - start) / (steps - 1) : 0;
+  return generate([steps], "sequence", { start, step, end, half: Math.ceil(steps / 2) }, options);
+}
+
+/** Zeros of x's shape, dtype and device. */
+export function zerosLike<D extends DType>(x: Tensor<D>): Tensor<D> {
+  return zeros(x.shape, { dtype: x.dtype, device: x.device });
+}
+
+/** Ones of x's shape, dtype and device. */
+export function onesLike<D extends DType>(x: Tensor<D>): Tensor<D> {
+  return ones(x.shape, { dtype: x.dtype, device: x.device });
+}
+
+/** One value in x's shape, dtype and device. */
+export function fullLike<D extends DType>(x: Tensor<D>, value: number): Tensor<D> {
+  return full(x.shape, value, { dtype: x.dtype, device: x.device });
 }

@@ -11,3 +11,6 @@ export const REDUCE = {
 
 /** reportIndexError; the dispatcher binds its buffer. */
 export const INDEX_ERROR = new URL("./index-error.wgsl", import.meta.url);
+
+/** randomPair, randomWord, unitFloat; bind `randomState` and pass `stream`, as `nextStream` gives them. */
+export const RANDOM = new URL("./random.wgsl", import.meta.url);

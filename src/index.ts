@@ -1,0 +1,7 @@
+/** The package's entry for Node. */
+import { setPlatform } from "./gpu/platform.ts";
+import { nodePlatform } from "./gpu/platform-node.ts";
+
+setPlatform(nodePlatform);
+
+export * from "./tilegrad.ts";

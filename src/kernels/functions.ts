@@ -1,0 +1,15 @@
+/** Public functions whose first argument is no tensor: creation, random numbers, and ops on lists of tensors. */
+export {
+  arange,
+  eye,
+  full,
+  fullLike,
+  linspace,
+  ones,
+  onesLike,
+  tensor,
+  zeros,
+  zerosLike,
+} from "./creation/creation.ts";
+export { manualSeed, randomState, setRandomState } from "./random/generator.ts";
+export { rand, randint, randLike, randn, randnLike } from "./random/random.ts";

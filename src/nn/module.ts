@@ -1,0 +1,204 @@
+/**
+ * A module: a plain class whose fields are its state. Parameters, buffers and inner modules are found by walking the
+ * fields when asked, so there is nothing to register. A module computes with `forward`.
+ *
+ * Invariant: a parameter has one name per module that holds it; one that is shared is counted once.
+ */
+import { Storage } from "../gpu/device.ts";
+import { TilegradError, ValueError } from "../gpu/errors.ts";
+import { type DeviceName, deviceNamed } from "../tensor/device.ts";
+import { type DType, elementType } from "../tensor/dtype.ts";
+import { Tensor } from "../tensor/tensor.ts";
+
+/** A tensor that is trained: a leaf with a gradient, which no scope frees. */
+export class Parameter extends Tensor<"f32"> {
+  /** Shares the storage of `value`, an f32 tensor. */
+  constructor(value: Tensor) {
+    super(value.storage.retain(), value.shape, "f32");
+    this.kept = true;
+    this.requiresGrad = true;
+  }
+}
+
+/** A tensor of a module's state that is not trained, such as running statistics. No scope frees it. */
+export class Buffer<D extends DType = DType> extends Tensor<D> {
+  /** Whether it belongs to the state dict. */
+  readonly persistent: boolean;
+
+  /** Shares the storage of `value`. */
+  constructor(value: Tensor<D>, { persistent = true }: { persistent?: boolean } = {}) {
+    super(value.storage.retain(), value.shape, value.dtype);
+    this.kept = true;
+    this.persistent = persistent;
+  }
+}
+
+/** A module from one tensor to one. */
+export interface TensorModule extends Module {
+  forward(x: Tensor): Tensor;
+}
+
+export abstract class Module {
+  /** Whether dropout drops and batch statistics are taken; `train` and `eval` set it. */
+  training = true;
+
+  constructor() {
+    // An error on its way out collects the names of the modules it passes.
+    const { forward } = this;
+    Object.defineProperty(this, "forward", {
+      value: (...inputs: never[]) => {
+        try {
+          return forward.apply(this, inputs);
+        } catch (error) {
+          if (error instanceof TilegradError) addModulePath(error, this);
+          throw error;
+        }
+      },
+      enumerable: false,
+      configurable: true,
+      writable: true,
+    });
+  }
+
+  abstract forward(...inputs: never[]): unknown;
+
+  /**
+   * Its members by their names in the state dict: each field's name in snake_case, as PyTorch has it. Override it where
+   * the names differ.
+   */
+  *members(): Iterable<[string, unknown]> {
+    for (const [field, value] of Object.entries(this)) yield [snakeCase(field), value];
+  }
+
+  /** Every module in it and itself, with dotted names; itself has the name "". @throws ValueError if it contains itself */
+  namedModules(): Map<string, Module> {
+    const found = new Map<string, Module>();
+    walk(this, (name, value) => {
+      if (value instanceof Module) found.set(name, value);
+    });
+    return found;
+  }
+
+  /** Every parameter by its name; a shared one once, by its first name. */
+  namedParameters(): Map<string, Parameter> {
+    return this.#named((value) => value instanceof Parameter) as Map<string, Parameter>;
+  }
+
+  parameters(): Parameter[] {
+    return [...this.namedParameters().values()];
+  }
+
+  /** Every buffer by its name. */
+  namedBuffers(): Map<string, Buffer> {
+    return this.#named((value) => value instanceof Buffer) as Map<string, Buffer>;
+  }
+
+  #named(isWanted: (value: unknown) => boolean): Map<string, Tensor> {
+    const found = new Map<string, Tensor>();
+    const seen = new Set<unknown>();
+    walk(this, (name, value) => {
+      if (!isWanted(value) || seen.has(value)) return;
+      seen.add(value);
+      found.set(name, value as Tensor);
+    });
+    return found;
+  }
+
+  /** The number of trained elements. */
+  parameterCount(): number {
+    return this.parameters().reduce((count, parameter) => count + parameter.size, 0);
+  }
+
+  /** Sets training mode here and in every module inside. @returns itself */
+  train(mode = true): this {
+    for (const module of this.namedModules().values()) module.training = mode;
+    return this;
+  }
+
+  /** Sets evaluation mode: dropout passes everything, batch norm uses its running statistics. @returns itself */
+  eval(): this {
+    return this.train(false);
+  }
+
+  /** Forgets all gradients. */
+  zeroGrad(): void {
+    for (const parameter of this.parameters()) parameter.grad = null;
+  }
+
+  /** Parameters and persistent buffers by name. A shared tensor appears under each of its names, as in PyTorch. */
+  stateDict(): Map<string, Tensor> {
+    const state = new Map<string, Tensor>();
+    walk(this, (name, value) => {
+      if (value instanceof Parameter || (value instanceof Buffer && value.persistent)) state.set(name, value);
+    });
+    return state;
+  }
+
+  /** Moves parameters and buffers to a device. Gradients are dropped. @returns itself */
+  async to(device: DeviceName): Promise<this> {
+    const target = deviceNamed(device);
+    for (const tensor of new Set([...this.parameters(), ...this.namedBuffers().values()])) {
+      if (tensor.device === target) continue;
+      const values = await tensor.storage.device.read(tensor.storage);
+      tensor.grad = null;
+      tensor.rebind(Storage.from(target, elementType(tensor.dtype), values));
+    }
+    return this;
+  }
+}
+
+type Visit = (name: string, value: unknown) => void;
+
+/** Calls `visit` for the module and everything in it: modules, parameters, buffers, in arrays and plain objects too. */
+function walk(root: Module, visit: Visit): void {
+  const path: unknown[] = [];
+  const enter = (name: string, value: unknown): void => {
+    if (value instanceof Tensor) {
+      visit(name, value);
+      return;
+    }
+    const members =
+      value instanceof Module
+        ? value.members()
+        : Array.isArray(value) || isPlainObject(value)
+          ? Object.entries(value)
+          : null;
+    if (!members) return;
+    if (path.includes(value)) throw new ValueError(`${root.constructor.name}: the module "${name}" contains itself`);
+    visit(name, value);
+    path.push(value);
+    for (const [key, member] of members) enter(name === "" ? key : `${name}.${key}`, member);
+    path.pop();
+  };
+  enter("", root);
+}
+
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+}
+
+/** `inProjWeight` as `in_proj_weight`, `weightIhL0` as `weight_ih_l0`. */
+export function snakeCase(field: string): string {
+  return field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+interface Located {
+  readonly module: Module;
+  readonly path: string;
+  readonly message: string;
+}
+
+const located = new WeakMap<TilegradError, Located>();
+
+// The error has come out of `module`: its path grows by the name that `module` has for where it came from.
+function addModulePath(error: TilegradError, module: Module): void {
+  const before = located.get(error);
+  const message = before?.message ?? error.message;
+  let path = before?.path ?? "";
+  if (before) {
+    const name = [...module.namedModules()].find(([, inner]) => inner === before.module)?.[0];
+    if (name) path = path === "" ? name : `${name}.${path}`;
+  }
+  located.set(error, { module, path, message });
+  error.message = path === "" ? message : `${path}: ${message}`;
+}
