@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { isBuiltin } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { root, say } from "./prepare.mjs";
@@ -82,14 +83,14 @@ const manifest = JSON.parse(readFileSync(join(installed, "package.json"), "utf8"
 const reached = browserModules(resolve(installed, manifest.exports["."].browser));
 say(`its browser entry reaches ${reached.size} modules, none of Node's`);
 
-/** Follows the imports from `entry`, static and dynamic; throws at the first that a browser cannot follow. */
+/** Follows the imports from `entry`, static and dynamic; throws at the first that a browser's bundler cannot follow. */
 function browserModules(entry) {
   const reached = new Set([entry]); // grows as it is walked
   for (const path of reached) {
     const text = readFileSync(path, "utf8").replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "");
     for (const [, specifier] of text.matchAll(/(?:^|[\s;}])(?:from|import)\s*\(?\s*"([^"\n]+)"/g)) {
-      assert(specifier.startsWith("."), `${path} imports "${specifier}", which a browser does not have`);
-      reached.add(resolve(dirname(path), specifier));
+      assert(!isBuiltin(specifier) && specifier !== "webgpu", `${path} imports "${specifier}", which is Node's`);
+      if (specifier.startsWith(".")) reached.add(resolve(dirname(path), specifier));
     }
     assert(!/new URL\([^)]*\.wgsl/.test(text), `${path} reads a kernel from disk`);
   }
