@@ -32,6 +32,7 @@ export interface WebGpuOptions {
 }
 
 const DISPATCHES_PER_SUBMIT = 256;
+const LARGE_UPLOAD_BYTES = 2 ** 20;
 const MAX_BIND_GROUPS = 8192;
 const MAX_UNIFORMS = 2048;
 const GUARD_BYTES = 64;
@@ -110,7 +111,10 @@ export class WebGpuDevice implements Device {
     const record = INDEX_ERROR_WORDS * 4;
     this.#indexErrors = new GpuBuffer(gpu.createBuffer({ size: record, usage, label: "indexErrors" }), record);
 
-    gpu.addEventListener("uncapturederror", (event) => this.#keepError(event.error));
+    gpu.addEventListener("uncapturederror", (event) => {
+      event.preventDefault(); // it is thrown, so it need not be printed too
+      this.#keepError(event.error);
+    });
     gpu.lost.then(({ reason, message }) => {
       this.#lost = new DeviceLostError(
         `the GPU device was lost (${reason}${message ? `: ${message.split("\n")[0]}` : ""}); last kernels: ${this.#recentKernels()}. ` +
@@ -146,6 +150,8 @@ export class WebGpuDevice implements Device {
       );
     }
     this.#reserve(bytes);
+    // A host write must not go to a buffer that the open encoder uses; rather than a new large one, an idle one is awaited.
+    if (upload && bytes >= LARGE_UPLOAD_BYTES) this.flush();
     const buffer = this.#guards
       ? this.#takeGuarded(bytes)
       : this.#pool.take(Math.max(bytes, 16), upload ? this.#serial : undefined);

@@ -157,7 +157,7 @@ function parseParams(code: string, file: string): ParamsLayout {
   let hasArray = false;
   for (const part of splitFields(body)) {
     const match = /^(\w+)\s*:\s*(.+)$/.exec(part);
-    const spelled = match?.[2]!.replace(/\s+/g, "") ?? "";
+    const spelled = (match?.[2] ?? "").replace(/\s+/g, "");
     const type = parseFieldType(aliases.get(spelled) ?? spelled);
     if (!match || !type) throw new TilegradError(`${file}: cannot read the field "${part}" of struct Params`);
     words = roundUp(words, type.align);

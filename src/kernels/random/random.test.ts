@@ -1,10 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { checkpoint } from "../../autograd/checkpoint.ts";
 import type { WebGpuDevice } from "../../gpu/webgpu.ts";
 import { deviceNamed, withDevice } from "../../tensor/device.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { onesLike, tensor } from "../creation/creation.ts";
-import { dropout } from "../dropout/dropout.ts";
 import { manualSeed, randomState, setRandomState } from "./generator.ts";
 import { bernoulli, rand, randint, randn } from "./random.ts";
 import { threefry } from "./threefry.ts";
@@ -51,7 +48,6 @@ describe.each([1, 2, 63, 129, 1000])("%i numbers", (n) => {
     uniform: () => rand([n]),
     integers: () => randint(-5, 12, [n]),
     bernoulli: () => bernoulli(rand([n])),
-    "dropout's mask": () => dropout(onesLike(rand([n])), { p: 0.5 }),
   };
   for (const [name, draw] of Object.entries(exact)) {
     test(`${name}: equal bits on both devices, whatever the dispatch limit`, async () => {
@@ -96,8 +92,6 @@ test("moments and bounds", async () => {
   expect(Math.abs(z.std - 1)).toBeLessThan(0.02);
   const k = moments(await randint(-3, 4, [n]).data());
   expect([k.low, k.high]).toEqual([-3, 3]);
-  const kept = moments(await dropout(tensor(new Float32Array(n).fill(1)), { p: 0.25 }).data());
-  expect(Math.abs(kept.mean - 1)).toBeLessThan(0.02);
 });
 
 test("a seed repeats, another differs, and a saved state continues", async () => {
@@ -113,43 +107,8 @@ test("a seed repeats, another differs, and a saved state continues", async () =>
   expect(await rand([8]).data()).not.toEqual(first);
 });
 
-test("dropout's gradient uses the forward pass's mask, even after reseeding", async () => {
-  const x = tensor(new Float32Array(200).fill(1), { requiresGrad: true });
-  const y = dropout(x, { p: 0.5 });
-  manualSeed(99);
-  y.backward({ gradient: tensor(new Float32Array(200).fill(1)) });
-  expect(await x.grad!.data()).toEqual(await y.data());
-});
-
-test("checkpoint draws the same numbers again, and later calls go on", async () => {
-  manualSeed(3);
-  const x = tensor(new Float32Array(100).fill(1), { requiresGrad: true });
-  const plain = dropout(x, { p: 0.5 }).exp();
-  const next = await rand([4]).data();
-  plain.sum().backward();
-  const expected = await x.grad!.data();
-  x.grad = null;
-  manualSeed(3);
-  const y = checkpoint((t) => dropout(t, { p: 0.5 }).exp(), x);
-  y.sum().backward();
-  expect(await x.grad!.data()).toEqual(expected);
-  expect(await rand([4]).data()).toEqual(next);
-});
-
 test("errors", () => {
   expect(() => manualSeed(-1)).toThrow("manualSeed: the seed is -1, expected a whole number from 0 to 2^53 - 1");
   expect(() => randint(3, 3, [1])).toThrow("randint: low is 3 and high is 3");
-  expect(() => dropout(rand([2]), { p: 1.5 })).toThrow("dropout: p is 1.5, expected a probability from 0 to 1");
-  expect(() => dropout(rand([2]), { rate: 1 } as never)).toThrow('dropout: unknown option "rate"');
   expect(() => bernoulli(randint(0, 2, [1]))).toThrow("bernoulli: p has dtype i32, expected f32");
-});
-
-test("p = 0 returns the tensor, p = 1 gives zeros with a zero gradient", async () => {
-  const x = tensor([1, 2], { requiresGrad: true });
-  expect(dropout(x, { p: 0 })).toBe(x);
-  expect(dropout(x, { training: false })).toBe(x);
-  const y = dropout(x, { p: 1 });
-  y.sum().backward();
-  expect(await y.toArray()).toEqual([0, 0]);
-  expect(await x.grad!.toArray()).toEqual([0, 0]);
 });
