@@ -43,8 +43,9 @@ export async function setupVulkan({ log }: { log: (line: string) => void }): Pro
 /** Returns the name of the adapter that a fresh process finds, or null. */
 async function probeAdapter(): Promise<string | null> {
   const probe = fileURLToPath(new URL(`./adapter-probe${extname(import.meta.url)}`, import.meta.url));
+  const loader = probe.endsWith(".ts") ? ["--import", import.meta.resolve("tsx")] : []; // in a checkout
   try {
-    return (await run(process.execPath, [...process.execArgv, probe])).stdout || null;
+    return (await run(process.execPath, [...loader, probe])).stdout || null;
   } catch {
     return null; // a driver that crashes is none
   }
