@@ -37,7 +37,7 @@ export interface Device {
   /** @param upload whether the first thing to happen to it is a `write` */
   allocate(type: ElementType, length: number, upload: boolean): Memory;
   free(memory: Memory, bytes: number): void;
-  /** Copies host data into a storage, after everything dispatched before. */
+  /** Copies host data into a storage, after everything dispatched before; floats of either width fit either. */
   write(storage: Storage, data: ReferenceArray): void;
   /** A copy of the storage's elements, once everything dispatched before has run. Rejects with the first GPU error. */
   read(storage: Storage): Promise<ReferenceArray>;
@@ -117,9 +117,9 @@ export class Storage {
     return this.#references === 1 && this.#parent === null;
   }
 
-  /** Counts writes to this range and to the whole that it is part of. */
+  /** Counts the writes to this range. Who writes a whole that others hold parts of marks the parts. */
   get version(): number {
-    return this.#version + (this.#parent?.version ?? 0);
+    return this.#version;
   }
 
   markWritten(): void {

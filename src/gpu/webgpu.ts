@@ -31,6 +31,8 @@ export interface WebGpuOptions {
   guards?: boolean;
 }
 
+// GPUBufferUsage.STORAGE | UNIFORM | COPY_SRC | COPY_DST; the constants themselves exist only where there is WebGPU.
+const STORAGE_USAGE = 0x80 | 0x40 | 0x4 | 0x8;
 const DISPATCHES_PER_SUBMIT = 256;
 const LARGE_UPLOAD_BYTES = 2 ** 20;
 const MAX_BIND_GROUPS = 8192;
@@ -106,7 +108,7 @@ export class WebGpuDevice implements Device {
     );
     this.maxStorageBytes = Math.min(gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize);
     this.#pipelines = new PipelineCache(gpu, capabilities);
-    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    const usage = STORAGE_USAGE;
     this.#pool = new BufferPool((size) => gpu.createBuffer({ size, usage }));
     const record = INDEX_ERROR_WORDS * 4;
     this.#indexErrors = new GpuBuffer(gpu.createBuffer({ size: record, usage, label: "indexErrors" }), record);
@@ -206,8 +208,9 @@ export class WebGpuDevice implements Device {
     this.#assertAlive();
     const buffer = storage.memory as GpuBuffer;
     if (buffer.lastUse === this.#serial) this.flush();
-    if (data.byteLength > 0)
-      this.#gpu.queue.writeBuffer(buffer.buffer, storage.offset * 4, data as Float32Array<ArrayBuffer>);
+    const words = data instanceof Float64Array ? Float32Array.from(data) : data;
+    if (data.length > 0)
+      this.#gpu.queue.writeBuffer(buffer.buffer, storage.offset * 4, words as Float32Array<ArrayBuffer>);
     storage.markWritten();
   }
 
@@ -477,8 +480,7 @@ export class WebGpuDevice implements Device {
 
   #takeGuarded(bytes: number): GpuBuffer {
     const size = Math.max(bytes, 16) + GUARD_BYTES;
-    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-    const buffer = new GpuBuffer(this.#gpu.createBuffer({ size, usage }), size);
+    const buffer = new GpuBuffer(this.#gpu.createBuffer({ size, usage: STORAGE_USAGE }), size);
     this.#gpu.queue.writeBuffer(buffer.buffer, bytes, new Uint32Array((size - bytes) / 4).fill(GUARD_WORD));
     this.#guarded.set(buffer, bytes);
     return buffer;

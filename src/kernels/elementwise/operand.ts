@@ -20,8 +20,7 @@ export function constant(value: number, dtype: DType, device: Device): Tensor {
     dropped.dispose();
   }
   const words = { f32: Float64Array, i32: Int32Array, u32: Uint32Array, bool: Uint32Array }[dtype].of(value);
-  const data = dtype === "f32" && device.wordBytes === 4 ? Float32Array.from(words) : words;
-  tensor = keep(new Tensor(Storage.from(device, elementType(dtype), data), [], dtype));
+  tensor = keep(new Tensor(Storage.from(device, elementType(dtype), words), [], dtype));
   known.set(key, tensor);
   return tensor;
 }

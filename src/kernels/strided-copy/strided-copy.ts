@@ -1,4 +1,5 @@
 /** The kernel under `expand`, `permute`, `slice`, `flip` and their like: a contiguous copy of a strided view. */
+import type { Storage } from "../../gpu/device.ts";
 import { ceilDiv, dispatch, type Kernel, loadKernel } from "../../gpu/kernel.ts";
 import { type DType, elementType } from "../../tensor/dtype.ts";
 import { collapse, MAX_RANK, type Shape } from "../../tensor/shape.ts";
@@ -58,6 +59,17 @@ export function stridedCopy<D extends DType>(
     groups: ceilDiv(y.size, THREADS),
   });
   return y;
+}
+
+/** Copies the elements of `x` into a storage of the same size. */
+export function copyInto(x: Tensor, y: Storage): void {
+  const { size } = x;
+  dispatch(kernels[elementType(x.dtype)], "forward", {
+    bind: { x, y },
+    params: { shape: innermostFirst([size]), strides: innermostFirst([1]), size, offset: 0 },
+    constants: { RANK: 1 },
+    groups: ceilDiv(size, THREADS),
+  });
 }
 
 function innermostFirst(values: readonly number[]): number[] {
