@@ -6,9 +6,9 @@
  */
 
 import { execFile } from "node:child_process";
-import { constants } from "node:fs";
-import { access, copyFile, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
-import { dirname, extname, join } from "node:path";
+import { constants, existsSync } from "node:fs";
+import { access, copyFile, lstat, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { driverFolder } from "../gpu/vulkan-driver-node.ts";
@@ -63,25 +63,24 @@ async function installDriver(folder: string): Promise<void> {
   try {
     const packages = await downloadPackages(join(work, "apt"), ["mesa-vulkan-drivers", "libvulkan1"]);
     await unpackDriver(packages, join(work, "root"), join(work, "driver"));
-    await rm(folder, { recursive: true, force: true });
+    await rename(folder, join(work, "old")).catch(() => {}); // there is one only where it no longer works
     await rename(join(work, "driver"), folder);
   } finally {
     await rm(work, { recursive: true, force: true });
   }
 }
 
+const DRIVER = "libvulkan_lvp.so";
+
 /** Unpacks the libraries and the driver into `folder`, and writes the driver's manifest last. */
 async function unpackDriver(packages: readonly string[], root: string, folder: string): Promise<void> {
   for (const path of packages) await run("dpkg-deb", ["--extract", path, root]);
   await mkdir(join(folder, "lib"), { recursive: true });
-  let driver: string | undefined;
-  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
-    const isDriver = /^libvulkan_lvp\.so$/.test(entry.name);
-    if (!entry.isFile() || !(isDriver || /\.so\.\d/.test(entry.name))) continue;
-    await copyFile(join(entry.path, entry.name), join(folder, "lib", entry.name));
-    if (isDriver) driver = entry.name;
+  for (const path of await readdir(root, { recursive: true })) {
+    if (!(/\.so\.\d/.test(path) || basename(path) === DRIVER) || !(await lstat(join(root, path))).isFile()) continue;
+    await copyFile(join(root, path), join(folder, "lib", basename(path)));
   }
-  if (!driver) throw new SetupError("the archive's mesa-vulkan-drivers has no lavapipe for this processor");
-  const manifest = { file_format_version: "1.0.0", ICD: { library_path: `./lib/${driver}`, api_version: "1.3.0" } };
+  if (!existsSync(join(folder, "lib", DRIVER))) throw new SetupError(`the archive's Mesa has no ${DRIVER}`);
+  const manifest = { file_format_version: "1.0.0", ICD: { library_path: `./lib/${DRIVER}`, api_version: "1.3.0" } };
   await writeFile(join(folder, "driver.json"), JSON.stringify(manifest));
 }

@@ -70,8 +70,9 @@ export function loadDriver(driver: VulkanDriver): void {
     before = closed.length;
     closed = closed.filter((library) => !opens(library));
   }
-  const { VK_ADD_DRIVER_FILES: added } = process.env;
-  process.env.VK_ADD_DRIVER_FILES = added ? `${added}:${driver.manifest}` : driver.manifest;
+  // The list is the parent process's too, so the driver may be on it already.
+  const drivers = process.env.VK_ADD_DRIVER_FILES?.split(":") ?? [];
+  process.env.VK_ADD_DRIVER_FILES = [...new Set([...drivers, driver.manifest])].join(":");
 }
 
 /** Names a private runtime folder where the session has none: Mesa complains on the terminal without it. */
