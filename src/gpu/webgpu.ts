@@ -272,6 +272,7 @@ export class WebGpuDevice implements Device {
   }
 
   async sync(): Promise<void> {
+    await this.fence(); // mapping a buffer that no command writes would not wait for the others
     await this.#readBack({ buffer: this.#indexErrors, offset: 0, size: 0 });
   }
 
