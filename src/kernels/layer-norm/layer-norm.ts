@@ -1,0 +1,98 @@
+import { record } from "../../autograd/record.ts";
+import { checkOptions } from "../../gpu/errors.ts";
+import { ceilDiv, dispatch } from "../../gpu/kernel.ts";
+import type { Shape } from "../../tensor/shape.ts";
+import { empty, type Tensor } from "../../tensor/tensor.ts";
+import { MATH, REDUCE } from "../lib/lib.ts";
+import { loadPacked } from "../lib/packed.ts";
+import { sum } from "../reduce/sum.ts";
+import { reshape } from "../view/reshape.ts";
+import { layerNormReference } from "./layer-norm.reference.ts";
+import { type NormalizedRows, normalizedRows } from "./normalized-rows.ts";
+
+const kernelFor = loadPacked(new URL("./layer-norm.wgsl", import.meta.url), {
+  lib: [MATH, REDUCE],
+  reference: layerNormReference,
+});
+const THREADS = 64;
+
+/**
+ * Normalises x over its last axes to zero mean and unit variance, then scales and shifts.
+ *
+ *     y = (x - mean) / sqrt(variance + eps) * weight + bias
+ *
+ * @param x f32, [..., ...normalizedShape]
+ * @param normalizedShape the sizes of the axes to normalise over, or of the last one
+ * @param weight normalizedShape; null for 1
+ * @param bias normalizedShape; null for 0
+ * @param options eps (default 1e-5)
+ * @returns x's shape
+ * @throws ShapeError if x does not end in normalizedShape, or weight or bias has another shape
+ * @see Ba, Kiros, Hinton 2016, https://arxiv.org/abs/1607.06450
+ */
+export function layerNorm(
+  x: Tensor,
+  normalizedShape: number | Shape,
+  weight: Tensor | null = null,
+  bias: Tensor | null = null,
+  options: { eps?: number } = {},
+): Tensor {
+  checkOptions("layerNorm", options, ["eps"]);
+  const { eps = 1e-5 } = options;
+  const params = { ...normalizedRows("layerNorm", x, normalizedShape, { weight, bias }), eps };
+  const { rows, cols } = params;
+  const y = empty(x.shape, { device: x.device });
+  const stats = empty([rows, 4], { device: x.device });
+  dispatch(kernelFor(cols), "forward", {
+    bind: { x, weight: weight ?? x, bias: bias ?? x, y, stats }, // x stands in for what is not read
+    params,
+    constants: { HAS_WEIGHT: Number(weight !== null), HAS_BIAS: Number(bias !== null) },
+    groups: cols === 0 ? 0 : rows,
+  });
+  return record(y, {
+    op: "layerNorm",
+    inputs: [x, weight, bias].filter((input) => input !== null),
+    saved: { x, weight, stats, affineShape: (weight ?? bias)?.shape ?? null, hasBias: bias !== null, params },
+    backward: layerNormBackward,
+  });
+}
+
+interface Saved {
+  x: Tensor; // [rows, cols]
+  weight: Tensor | null; // [cols]
+  stats: Tensor; // [rows, 4]
+  affineShape: Shape | null;
+  hasBias: boolean;
+  params: NormalizedRows & { eps: number };
+}
+
+function layerNormBackward(dy: Tensor, saved: Saved, needs: readonly boolean[]) {
+  const { weight, hasBias } = saved;
+  const dx = needs[0] ? backwardInput(dy, saved) : null;
+  const [dweight, dbias] = needs.slice(1).includes(true) ? backwardAffine(dy, saved) : [null, null];
+  return [dx, ...(weight ? [dweight] : []), ...(hasBias ? [dbias] : [])];
+}
+
+function backwardInput(dy: Tensor, { x, weight, stats, params }: Saved): Tensor {
+  const { rows, cols } = params;
+  const dx = empty(x.shape, x);
+  dispatch(kernelFor(cols), "backwardInput", {
+    bind: { x, weight: weight ?? x, dy, saved: stats, dx },
+    params,
+    constants: { HAS_WEIGHT: Number(weight !== null) },
+    groups: cols === 0 ? 0 : rows,
+  });
+  return dx;
+}
+
+function backwardAffine(dy: Tensor, { x, stats, affineShape, params }: Saved): [Tensor, Tensor] {
+  const { cols, parts } = params;
+  const weightParts = empty([parts, cols], x);
+  const biasParts = empty([parts, cols], x);
+  dispatch(kernelFor(cols), "backwardAffine", {
+    bind: { x, dy, saved: stats, weightParts, biasParts },
+    params,
+    groups: ceilDiv(parts * cols, THREADS),
+  });
+  return [reshape(sum(weightParts, 0), affineShape!), reshape(sum(biasParts, 0), affineShape!)];
+}
