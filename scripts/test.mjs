@@ -1,20 +1,20 @@
 /**
  * Runs vitest on this checkout, in one of three parts:
  *
- *     npm test              every test that is not tagged "slow"
- *     npm test -- --rest    the slow ones alone
- *     npm run test:all      both
+ *     npm test              the kernels that suit the adapter; every test that is not tagged "slow"
+ *     npm test -- --rest    what that leaves out: the other kernel family, params as uniforms, more random cases, slow tests
+ *     npm run test:all      all of it at once
  *
- * A slow test is declared with vitest's tag, `test(name, { tags: ["slow"] }, ...)`. In the last two parts `TILEGRAD_TEST` is
- * "rest" or "all", so that the harness need not even declare the thousands of slow cases otherwise. Every other argument goes
- * to vitest: `npm test -- src/kernels/softmax` runs the files whose paths contain that.
+ * In the last two parts `TILEGRAD_TEST` is "rest" or "all", which test/devices.ts reads. A slow test is declared with
+ * vitest's tag, `test(name, { tags: ["slow"] }, ...)`. Every other argument goes to vitest: `npm test -- src/kernels/softmax`
+ * runs the files whose paths contain that.
  */
 
 import { node, prepare } from "./prepare.mjs";
 
 const parts = {
   "--all": { env: { TILEGRAD_TEST: "all" }, filter: [] },
-  "--rest": { env: { TILEGRAD_TEST: "rest" }, filter: ["--tags-filter=slow"] },
+  "--rest": { env: { TILEGRAD_TEST: "rest" }, filter: [] },
 };
 const args = process.argv.slice(2);
 const part = args.find((arg) => arg in parts);

@@ -6,8 +6,11 @@
  */
 import { Storage } from "../gpu/device.ts";
 import { TilegradError, ValueError } from "../gpu/errors.ts";
+import type { ReferenceArray } from "../gpu/kernel.ts";
+import { copyInto } from "../kernels/strided-copy/strided-copy.ts";
 import { type DeviceName, deviceNamed } from "../tensor/device.ts";
 import { type DType, elementType } from "../tensor/dtype.ts";
+import { formatShape, type Shape, shapesEqual } from "../tensor/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 
 /** A tensor that is trained: a leaf with a gradient, which no scope frees. */
@@ -32,6 +35,9 @@ export class Buffer<D extends DType = DType> extends Tensor<D> {
     this.persistent = persistent;
   }
 }
+
+/** One entry of a state dict: a tensor, or host data of the right dtype with its shape. */
+export type StateValue = Tensor | { readonly shape: Shape; readonly data: ReferenceArray };
 
 /** A module from one tensor to one. */
 export interface TensorModule extends Module {
@@ -132,6 +138,31 @@ export abstract class Module {
       if (value instanceof Parameter || (value instanceof Buffer && value.persistent)) state.set(name, value);
     });
     return state;
+  }
+
+  /**
+   * Takes the values of parameters and persistent buffers from a state dict. Nothing is changed unless all fits.
+   *
+   * @param state tensors, or host data with shapes as `io.parseSafetensors` gives it
+   * @throws ValueError that lists missing, unexpected and mis-shaped names
+   */
+  loadStateDict(state: ReadonlyMap<string, StateValue>): void {
+    const own = this.stateDict();
+    const problems: string[] = [];
+    for (const [name, tensor] of own) {
+      const value = state.get(name);
+      if (!value) problems.push(`${name} is missing`);
+      else if (!shapesEqual(value.shape, tensor.shape)) {
+        problems.push(`${name} has shape ${formatShape(value.shape)}, expected ${formatShape(tensor.shape)}`);
+      }
+    }
+    for (const name of state.keys()) if (!own.has(name)) problems.push(`${name} is unexpected`);
+    if (problems.length > 0) throw new ValueError(`loadStateDict: ${problems.join("; ")}`);
+    for (const [name, tensor] of own) {
+      const value = state.get(name)!;
+      if (value instanceof Tensor) copyInto(value, tensor.storage);
+      else tensor.device.write(tensor.storage, value.data);
+    }
   }
 
   /** Moves parameters and buffers to a device. Gradients are dropped. @returns itself */

@@ -1,0 +1,157 @@
+import { describe, expect, test } from "vitest";
+import { ShapeError, ValueError } from "../gpu/errors.ts";
+import { ones, tensor, zeros } from "../kernels/creation/creation.ts";
+import { add, mul } from "../kernels/elementwise/binary-ops.ts";
+import { scope } from "../tensor/scope.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { ModuleList, Sequential } from "./containers.ts";
+import { Buffer, Module, Parameter, snakeCase } from "./module.ts";
+
+class Scale extends Module {
+  readonly weight: Parameter;
+
+  constructor(size: number) {
+    super();
+    this.weight = new Parameter(ones([size]));
+  }
+
+  override forward(x: Tensor): Tensor {
+    return mul(x, this.weight);
+  }
+}
+
+class Net extends Module {
+  readonly firstLayer = new Scale(2);
+  readonly blocks = new ModuleList([new Scale(2), new Sequential(new Scale(2), new Scale(3))]);
+  readonly byName = { left: new Scale(2), list: [new Scale(2)] };
+  readonly runningMean = new Buffer(zeros([2]));
+  readonly cache = new Buffer(zeros([2]), { persistent: false });
+  readonly plain = zeros([2]);
+  shared: Scale | null = null;
+
+  override forward(x: Tensor): Tensor {
+    const [first, second] = this.blocks.modules as [Scale, Sequential];
+    return second.forward(first.forward(this.firstLayer.forward(x)));
+  }
+}
+
+const NAMES = [
+  "first_layer.weight",
+  "blocks.0.weight",
+  "blocks.1.0.weight",
+  "blocks.1.1.weight",
+  "by_name.left.weight",
+  "by_name.list.0.weight",
+];
+
+test("fields become PyTorch's names", () => {
+  expect(["inProjWeight", "weightIhL0", "norm1", "bias"].map(snakeCase)).toEqual([
+    "in_proj_weight",
+    "weight_ih_l0",
+    "norm1",
+    "bias",
+  ]);
+});
+
+describe("walking the fields", () => {
+  test("finds parameters, buffers and modules in modules, lists and plain objects", () => {
+    const net = new Net();
+    expect([...net.namedParameters().keys()]).toEqual(NAMES);
+    expect([...net.namedBuffers().keys()]).toEqual(["running_mean", "cache"]);
+    expect([...net.stateDict().keys()]).toEqual([...NAMES, "running_mean"]);
+    expect([...net.namedModules().keys()].slice(0, 4)).toEqual(["", "first_layer", "blocks", "blocks.0"]);
+    expect(net.parameterCount()).toBe(13);
+  });
+
+  test("counts a shared parameter once, and saves it under both names", () => {
+    const net = new Net();
+    net.shared = net.firstLayer;
+    expect([...net.namedParameters().keys()]).toEqual(NAMES);
+    expect([...net.stateDict().keys()]).toContain("shared.weight");
+  });
+
+  test("refuses a module that contains itself", () => {
+    const net = new Net() as Net & { self: Module };
+    net.self = new Sequential(net);
+    expect(() => net.parameters()).toThrow('Net: the module "self.0" contains itself');
+  });
+});
+
+test("train and eval reach every module", () => {
+  const net = new Net().eval();
+  expect([...net.namedModules().values()].some(({ training }) => training)).toBe(false);
+  net.train();
+  expect(net.blocks.modules[1]!.training).toBe(true);
+});
+
+test("parameters and buffers survive scopes, and zeroGrad forgets gradients", async () => {
+  const net = scope(() => {
+    new Net();
+    return new Net();
+  });
+  scope(() =>
+    net.firstLayer
+      .forward(tensor([1, 2]))
+      .sum()
+      .backward(),
+  );
+  expect(await net.firstLayer.weight.grad!.toArray()).toEqual([1, 2]);
+  net.zeroGrad();
+  expect(net.firstLayer.weight.grad).toBeNull();
+  expect(net.runningMean.disposed).toBe(false);
+});
+
+test("an error inside carries the module's path", () => {
+  const net = new Net();
+  const outer = new Sequential(new Scale(2), net);
+  expect(() => outer.forward(tensor([1, 2]))).toThrow(
+    new ShapeError("1.blocks.1.1: mul: the shapes [2] and [3] do not broadcast"),
+  );
+  expect(() => net.firstLayer.forward(tensor([1, 2, 3]))).toThrow(/^mul: the shapes/);
+});
+
+describe("loadStateDict", () => {
+  test("takes tensors and host data, in place", async () => {
+    const [from, to] = [new Net(), new Net()];
+    const { weight } = to.firstLayer;
+    const state = new Map<string, Tensor | { shape: number[]; data: Float32Array }>(from.stateDict());
+    state.set("first_layer.weight", { shape: [2], data: Float32Array.of(3, 4) });
+    to.loadStateDict(state);
+    expect(to.firstLayer.weight).toBe(weight);
+    expect(await weight.toArray()).toEqual([3, 4]);
+  });
+
+  test("changes nothing unless all fits, and lists what does not", async () => {
+    const net = new Net();
+    const state = new Map<string, Tensor>(net.stateDict());
+    state.delete("running_mean");
+    state.set("blocks.0.weight", zeros([5]));
+    state.set("extra", zeros([1]));
+    state.set("first_layer.weight", zeros([2]));
+    expect(() => net.loadStateDict(state)).toThrow(
+      new ValueError(
+        "loadStateDict: blocks.0.weight has shape [5], expected [2]; running_mean is missing; extra is unexpected",
+      ),
+    );
+    expect(await net.firstLayer.weight.toArray()).toEqual([1, 1]);
+  });
+
+  test("is noticed by a backward that needs the old values", () => {
+    const net = new Scale(2);
+    const x = tensor([1, 2], { requiresGrad: true });
+    const y = add(net.forward(x), 0).sum();
+    net.loadStateDict(new Map([["weight", zeros([2])]]));
+    expect(() => y.backward()).toThrow("mul: the saved tensor b of shape [2] was changed in place");
+  });
+});
+
+test("a module moves between devices and back", async () => {
+  const net = new Scale(2);
+  await net.to("cpu");
+  expect(net.weight.device.name).toBe("cpu");
+  const y = net.forward(tensor([3, 4], { device: "cpu" }));
+  y.sum().backward();
+  expect(await net.weight.grad!.toArray()).toEqual([3, 4]);
+  await net.to("webgpu");
+  expect([net.weight.device.name, net.weight.grad, net.weight.requiresGrad]).toEqual(["webgpu", null, true]);
+});
