@@ -1,12 +1,27 @@
 /** WGSL that several kernels share; pass it as `lib` to `loadKernel`. */
 
-/** isNan, isInf, nanMax, nanMin and the functions WGSL lacks. */
+/** isNan, nanMax and the like; exponentials, logarithms, sigmoid, tanh, erf, accurate where WGSL's builtins are not. */
 export const MATH = new URL("./math.wgsl", import.meta.url);
+
+/** preciseSin, preciseAtan2 and the like; needs MATH. */
+export const TRIGONOMETRY = new URL("./trigonometry.wgsl", import.meta.url);
+
+/** precisePow, fmod, remainder, floorDivide; needs MATH. */
+export const POWER = new URL("./power.wgsl", import.meta.url);
+
+/** gelu, silu, mish and the like, and their derivatives; needs MATH. */
+export const ACTIVATIONS = new URL("./activations.wgsl", import.meta.url);
 
 /** workgroupSum, workgroupMax; needs MATH. The workgroup size is the override WG, which the dispatcher sets. */
 export const REDUCE = {
   gpu: new URL("./reduce-gpu.wgsl", import.meta.url),
   software: new URL("./reduce-software.wgsl", import.meta.url),
+};
+
+/** workgroupCombine, for any state S and fn combine that the kernel or what is appended to it defines. */
+export const COMBINE = {
+  gpu: new URL("./combine-gpu.wgsl", import.meta.url),
+  software: new URL("./combine-software.wgsl", import.meta.url),
 };
 
 /** reportIndexError; the dispatcher binds its buffer. */

@@ -1,60 +1,79 @@
+/** Sums and means. */
 import { record } from "../../autograd/record.ts";
-import { ceilDiv, dispatch, loadKernel, type Reference } from "../../gpu/kernel.ts";
-import { normalizeAxes, sizeOf } from "../../tensor/shape.ts";
-import { empty, type Tensor } from "../../tensor/tensor.ts";
-import { MATH, REDUCE } from "../lib/lib.ts";
+import { checkOptions } from "../../gpu/errors.ts";
+import { elementType } from "../../tensor/dtype.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { cast } from "../cast/cast.ts";
+import { mul } from "../elementwise/binary-ops.ts";
 import { expand } from "../view/expand.ts";
 import { reshape } from "../view/reshape.ts";
+import { overAxes, type ReduceOptions } from "./over-axes.ts";
+import { foldOf, perDType, type Reduction, reduceMiddle } from "./reduction.ts";
 
-const THREADS = 64;
+const total = foldOf(0, (s, x) => s + x);
 
-const sumOver = ({ x, y }: Record<string, Float64Array>, { outer, n, inner }: Record<string, number>) => {
-  for (let o = 0; o < outer!; o++) {
-    for (let i = 0; i < inner!; i++) {
-      let sum = 0;
-      for (let c = 0; c < n!; c++) sum += x![(o * n! + c) * inner! + i]!;
-      y![o * inner! + i] = sum;
-    }
-  }
+const SUM = perDType((dtype) => {
+  const y = dtype === "bool" ? "i32" : dtype;
+  return { name: "sum", y, initial: "S(0)", map: `${elementType(y)}(x)`, combine: "a + b", reference: total };
+});
+
+const MEAN: Reduction = {
+  name: "mean",
+  x: "f32",
+  y: "f32",
+  initial: "0.0",
+  combine: "a + b",
+  finish: "orBits(s / params.p, NAN_BITS, params.p == 0.0)", // p = n, of which a later stage sees none
+  reference: (x, n, scalars) => total(x, n, scalars) / n,
 };
-const reference: Reference = { rows: sumOver, columns: sumOver };
-
-const kernel = loadKernel(new URL("./sum.wgsl", import.meta.url), { lib: [MATH, REDUCE], reference });
 
 /**
- * Sums over axes.
+ * Sums over axes, in blocks, so that 10^7 equal terms lose less than 1e-6 of their sum.
  *
- * @param x any shape
+ * @param x any shape and dtype
  * @param axes which; all of them where left out
- * @param options keepDim leaves the summed axes with size 1
+ * @param options keepDim
+ * @returns the shape without `axes`; bool sums to i32; no elements sum to 0
  * @throws ShapeError if an axis is out of range or repeated
  */
-export function sum(x: Tensor, axes?: number | readonly number[], { keepDim = false } = {}): Tensor {
-  const reduced = normalizeAxes("sum", axes, x.rank);
-  let y = x;
-  // One axis after the other, the last one first, so that the numbers of the others stay.
-  for (const axis of reduced.toReversed()) y = sumAxis(y, axis);
-  if (y === x) return x;
-  const kept = x.shape.map((n, axis) => (reduced.includes(axis) ? 1 : n));
-  return keepDim ? reshape(y, kept) : y;
+export function sum(x: Tensor, axes?: number | readonly number[], options: ReduceOptions = {}): Tensor {
+  checkOptions("sum", options, ["keepDim"]);
+  return overAxes(x, { op: "sum", axes, ...options, inSteps: true }, sumMiddle);
 }
 
-function sumAxis(x: Tensor, axis: number): Tensor {
-  const outer = sizeOf(x.shape.slice(0, axis));
-  const n = x.shape[axis]!;
-  const inner = sizeOf(x.shape.slice(axis + 1));
-  const y = empty(x.shape.toSpliced(axis, 1), { device: x.device });
-  const entry = inner === 1 ? "rows" : "columns";
-  dispatch(kernel, entry, {
-    bind: { x, y },
-    params: { outer, n, inner },
-    groups: inner === 1 ? outer : ceilDiv(outer * inner, THREADS),
-  });
-  return record(y, {
+function sumMiddle(x: Tensor): Tensor {
+  if (x.shape[1] === 1 && x.dtype !== "bool") return reshape(x, x.shape);
+  return record(reduceMiddle(SUM(x.dtype), x), {
     op: "sum",
     inputs: [x],
     saved: { shape: x.shape },
-    backward: (dy, { shape }) => [expand(reshape(dy, shape.with(axis, 1)), shape)],
+    backward: (dy, { shape }) => [expand(dy, shape)],
+    composed: true,
+  });
+}
+
+/**
+ * Averages over axes.
+ *
+ * @param x any shape and dtype; integers and bool are converted to f32
+ * @param axes which; all of them where left out
+ * @param options keepDim
+ * @returns f32, the shape without `axes`; NaN where there are no elements
+ * @throws ShapeError if an axis is out of range or repeated
+ */
+export function mean(x: Tensor, axes?: number | readonly number[], options: ReduceOptions = {}): Tensor {
+  checkOptions("mean", options, ["keepDim"]);
+  return overAxes(cast(x, "f32"), { op: "mean", axes, ...options, inSteps: true }, meanMiddle);
+}
+
+/** The mean over the middle axis of [outer, n, inner]. */
+export function meanMiddle(x: Tensor): Tensor {
+  const n = x.shape[1]!;
+  return record(reduceMiddle(MEAN, x, { p: n }), {
+    op: "mean",
+    inputs: [x],
+    saved: { shape: x.shape },
+    backward: (dy, { shape }) => [expand(mul(dy, 1 / n), shape)],
     composed: true,
   });
 }
