@@ -175,6 +175,12 @@ describe("parseCsv refuses", () => {
         'the fields seem to be separated by ";": say so with --delimiter',
     ],
     [
+      "a missing column, without guessing at the delimiter of several fields",
+      "a;b,c\n",
+      { header: true },
+      "give the column's name or index with --text-column, or",
+    ],
+    [
       "another delimiter, with the right one in a text",
       "text;label\na, b;c\n",
       {},
@@ -206,6 +212,12 @@ describe("parseCsv refuses", () => {
       'text,label\r\na,b\r\nc,"',
       {},
       "train.csv, line 3: the quote that opens here is never",
+    ],
+    [
+      "a quote that doubled quotes do not close",
+      'text,label\n"a ""b"" c,X\n',
+      {},
+      "line 2: the quote that opens here is",
     ],
     ["a doubled quote at the end", 'text,label\n"a,b""', {}, "train.csv, line 2: the quote that opens here is never"],
     [
@@ -256,6 +268,19 @@ describe("parseCsv refuses", () => {
   it("a character cut off inside or at the end of the file", () => {
     expect(refusal(Uint8Array.of(0x61, 0x2c, 0x0a, 0xe2, 0x82, 0x2c))).toContain("line 2: byte 0xe2 at offset 3");
     expect(refusal(Uint8Array.of(0xef, 0xbb, 0xbf, 0x61, 0x2c, 0xf0, 0x9f, 0x98))).toContain("byte 0xf0 at offset 5");
+  });
+
+  it("a bad byte wherever it is", () => {
+    const text = fc.string({ unit: fc.constantFrom("a", "é", "語", "\u{1f600}", "\n"), maxLength: 40 });
+    fc.assert(
+      fc.property(text, text, (before, after) => {
+        const start = encode(before);
+        const message = refusal(Uint8Array.of(...start, 0xff, ...encode(after)));
+        expect(message).toContain(
+          `line ${before.split("\n").length}: byte 0xff at offset ${start.length} is not UTF-8`,
+        );
+      }),
+    );
   });
 
   it("UTF-16", () => {

@@ -43,7 +43,8 @@ describe("splitIndices", () => {
   });
 
   it("gives every part its share of every class, where stratified", () => {
-    const classSizes = fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 8 });
+    const size = fc.oneof(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 60 }));
+    const classSizes = fc.array(size, { minLength: 1, maxLength: 30 });
     fc.assert(
       fc.property(classSizes, fc.nat(), (counts, seed) => {
         const classes = counts.flatMap((n, i) => new Array<string>(n).fill(`class ${i}`));
@@ -52,12 +53,28 @@ describe("splitIndices", () => {
         for (const part of parts) {
           for (const [i, n] of counts.entries()) {
             const has = part.filter((index) => classes[index] === `class ${i}`).length;
-            expect(Math.abs(has - (part.length * n) / classes.length)).toBeLessThan(2);
+            expect(Math.abs(has - (part.length * n) / classes.length)).toBeLessThan(4);
           }
         }
       }),
       { numRuns: 500 },
     );
+  });
+
+  it("gives every item the same chance, that of a class of its own included", () => {
+    const classes = ["rare", ...new Array<string>(9).fill("frequent")];
+    const times = new Array<number>(10).fill(0);
+    for (let seed = 0; seed < 2000; seed++) {
+      for (const i of splitIndices(10, [0.8, 0.2], { seed, stratify: classes })[1]!) times[i]!++;
+    }
+    for (const count of times) expect(Math.abs(count - 400)).toBeLessThan(80);
+  });
+
+  it("mixes the classes at random within a part", () => {
+    const classes = Array.from({ length: 100 }, (_, i) => i % 2);
+    const part = [...splitIndices(100, [0.5, 0.5], { stratify: classes })[0]!].map((i) => classes[i]!);
+    const pairs = Array.from({ length: 25 }, (_, i) => part[2 * i]! + part[2 * i + 1]!);
+    expect(pairs.some((sum) => sum !== 1)).toBe(true);
   });
 
   it("takes every item of a stratified split into every part sooner or later", () => {

@@ -6,7 +6,7 @@ import { Random } from "./random.ts";
 export interface SplitOptions {
   /** The same seed gives the same split (default 0). */
   seed?: number;
-  /** A class for each item: every part then gets its share of every class, to within one or two items. */
+  /** A class for each item: every part then gets its share of every class, as nearly as whole items allow. */
   stratify?: ArrayLike<string | number>;
 }
 
@@ -38,7 +38,7 @@ export function splitIndices(count: number, parts: readonly number[], options: S
   const sizes = partSizes(count, parts);
   const random = new Random(seed); // stream 0; the epochs of a sampler have the streams above
   const order = random.permutation(count);
-  if (stratify) spreadClasses(order, stratify);
+  if (stratify) spreadClasses(order, stratify, random);
 
   let start = 0;
   return sizes.map((size) => random.shuffle(order.slice(start, (start += size))));
@@ -72,9 +72,12 @@ function largestRemainder(shares: readonly number[]): number[] {
   return sizes;
 }
 
-// Reorders so that any stretch has about its share of each class: an item's place is its rank within its class, as a
-// fraction of the class.
-function spreadClasses(order: Int32Array, classes: ArrayLike<string | number>): void {
+const GOLDEN_RATIO = 0.618033988749895;
+
+// Reorders so that any stretch of the order has its share of each class: an item's place is its rank within its class, as
+// a fraction of the class. Each class starts at another fraction of a rank, so that small classes are not all rounded into
+// the same part.
+function spreadClasses(order: Int32Array, classes: ArrayLike<string | number>, random: Random): void {
   if (classes.length !== order.length) {
     throw new ValueError(
       `randomSplit: stratify has ${classes.length} classes, expected one for each of ${order.length} items`,
@@ -86,7 +89,11 @@ function spreadClasses(order: Int32Array, classes: ArrayLike<string | number>): 
     if (list) list.push(i);
     else members.set(classes[i]!, [i]);
   }
-  const at = new Float64Array(order.length);
-  for (const list of members.values()) for (const [rank, i] of list.entries()) at[i] = (rank + 0.5) / list.length;
-  order.sort((i, j) => at[i]! - at[j]!);
+  const place = new Float64Array(order.length);
+  let offset = random.uniform();
+  for (const list of members.values()) {
+    for (const [rank, i] of list.entries()) place[i] = (rank + offset) / list.length;
+    offset = (offset + GOLDEN_RATIO) % 1;
+  }
+  order.sort((i, j) => place[i]! - place[j]!);
 }

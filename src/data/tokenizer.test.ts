@@ -75,6 +75,7 @@ describe("ByteTokenizer", () => {
     const bytes = new ByteTokenizer();
     expect(bytes.tokenize("aé")).toEqual(["<0x61>", "<0xc3>", "<0xa9>"]);
     expect(bytes.detokenize(["<pad>", "<0x61>", "<0xc3>"])).toBe("a\ufffd");
+    expect(bytes.detokenize(bytes.tokenize("\ufeffa"))).toBe("\ufeffa");
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (text) => {
         expect(bytes.detokenize(bytes.tokenize(text))).toBe(text);

@@ -181,6 +181,7 @@ describe("parseSafetensors refuses", () => {
     ["an empty file", new Uint8Array(0), "is truncated: has 0 bytes, the header's length alone takes 8"],
     ["half a length", new Uint8Array(7), "is truncated: has 7 bytes"],
     ["a header past the end", file("", 0, 60), "is truncated: at least 60 bytes are missing"],
+    ["a header that lacks its last byte", file("{} ", 0, 4), "is truncated: at least 1 bytes are missing"],
     ["a header cut off", whole.subarray(0, 20), "is truncated: at least 52 bytes are missing"],
     ["data cut off", whole.subarray(0, -2), "is truncated: 2 of 16 bytes of tensors are missing"],
     ["a header of 100 MB and a byte", file("{}", 0, 100_000_001), "its header would have 100000001 bytes, more than"],
@@ -250,6 +251,7 @@ describe("parseSafetensors refuses", () => {
       file('{"a":{"dtype":"U8","shape":[1],"data_offsets":[1,0]}}', 1),
       "needs 1 bytes, data_offsets are [1,0]",
     ],
+    ["offsets of a larger size", file(`{"a":${info(0, 8, [1])}}`, 8), "needs 4 bytes, data_offsets are [0,8]"],
     ["offsets of another size", file(`{"a":${info(0, 4, [2, 2])}}`, 4), "needs 16 bytes, data_offsets are [0,4]"],
     [
       "an overlap",
