@@ -1,0 +1,211 @@
+/** What there is to break in this checkout, and which test files belong to each. */
+import "../../src/kernels/ops.ts"; // before its parts, which import each other
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type BinaryOp, binaryOps } from "../../src/kernels/elementwise/binary.ts";
+import { type UnaryOp, unaryOps } from "../../src/kernels/elementwise/unary.ts";
+import { blankComments, changedLine, functionsOf, type Mutation, mutationsOf, reachedFrom } from "./mutate.ts";
+
+export const root = fileURLToPath(new URL("../..", import.meta.url));
+
+export interface Mutant extends Mutation {
+  /** From the root: a `.wgsl` file, or the table of elementwise ops. */
+  readonly file: string;
+  /** The op of the table that this is a mutant of. */
+  readonly op?: string;
+  /** The function it is in; for an op of a table f, df, dfa or dfb. */
+  readonly fn: string;
+  /** What is mutated: the file's text, or the table's expression. */
+  readonly text: string;
+  readonly line: string;
+  readonly becomes: string;
+  readonly lineNumber: number;
+  /** From the root, in the order in which they are tried. */
+  readonly tests: readonly string[];
+}
+
+const PER_FUNCTION = 8;
+const PER_EXPRESSION = 4;
+
+/** Every mutant of the files and ops whose name contains one of `names`, or a seeded sample of each function's. */
+export function findMutants(names: readonly string[], all: boolean): { every: Mutant[]; chosen: Mutant[] } {
+  const isWanted = (name: string) => names.length === 0 || names.some((part) => name.includes(part));
+  const groups = [...wgslGroups(isWanted), ...tableGroups(isWanted)];
+  return {
+    every: groups.flatMap(({ mutants }) => mutants),
+    chosen: groups.flatMap(({ mutants, limit }) => (all ? mutants : sample(mutants, limit))),
+  };
+}
+
+interface Group {
+  readonly mutants: Mutant[];
+  readonly limit: number;
+}
+
+function* wgslGroups(isWanted: (name: string) => boolean): Generator<Group> {
+  const files = sources(".wgsl").sort();
+  const codes = new Map(files.map((file) => [file, blankComments(readFileSync(join(root, file), "utf8"))]));
+  const isLibrary = (file: string) => file.startsWith("src/kernels/lib/");
+  // What kernels and tables call in the libraries.
+  const called = new Set<string>();
+  for (const [file, code] of codes) if (!isLibrary(file)) for (const word of wordsOf(code)) called.add(word);
+  for (const file of sources(".ts")) {
+    if (file.startsWith("src/kernels/"))
+      for (const word of wordsOf(readFileSync(join(root, file), "utf8"))) called.add(word);
+  }
+  const libraryFunctions = files.filter(isLibrary).flatMap((file) => functionsOf(codes.get(file)!));
+  const calledInLibraries = reachedFrom(called, libraryFunctions);
+
+  for (const [file, code] of codes) {
+    if (!isWanted(file)) continue;
+    const text = readFileSync(join(root, file), "utf8");
+    const functions = functionsOf(code);
+    const entries = functions.filter(({ isEntry }) => isEntry).map(({ name }) => name);
+    const reached = isLibrary(file) ? calledInLibraries : reachedFrom(entries, functions);
+    const tests = testsOf(file);
+    for (const { name: fn, start, end } of functions) {
+      if (!reached.has(fn)) continue;
+      const mutants = mutationsOf(code, start, end).map((mutation) => {
+        const { number: lineNumber, ...lines } = changedLine(text, mutation);
+        return { ...mutation, file, fn, text, ...lines, lineNumber, tests };
+      });
+      yield { mutants, limit: PER_FUNCTION };
+    }
+  }
+}
+
+const TABLES = [
+  { file: "src/kernels/elementwise/unary-ops.ts", ops: unaryOps as Map<string, UnaryOp & BinaryOp>, swap: null },
+  {
+    file: "src/kernels/elementwise/binary-ops.ts",
+    ops: binaryOps as Map<string, UnaryOp & BinaryOp>,
+    swap: ["a", "b"],
+  },
+] as const;
+
+function* tableGroups(isWanted: (name: string) => boolean): Generator<Group> {
+  for (const { file, ops, swap } of TABLES) {
+    const tests = testsOf(file);
+    for (const [op, entry] of ops) {
+      if (!isWanted(op) && !isWanted(file)) continue;
+      for (const fn of ["f", "df", "dfa", "dfb"] as const) {
+        const text = entry[fn];
+        if (!text) continue;
+        // A function's body, so that what is broken in WGSL files is broken here.
+        const body = `return ${text};`;
+        const mutations = mutationsOf(body, 0, body.length).map((mutation) => ({
+          ...mutation,
+          start: mutation.start - "return ".length,
+          end: mutation.end - "return ".length,
+        }));
+        mutations.push({ kind: "off by one", start: 0, end: text.length, replacement: `(${text}) + 1` });
+        for (const { 0: name, index } of text.matchAll(/\b[ab]\b/g)) {
+          if (!swap) continue;
+          const replacement = name === "a" ? "b" : "a";
+          mutations.push({ kind: "swapped operand", start: index, end: index + 1, replacement });
+        }
+        const mutants = mutations.map((mutation) => {
+          const { line, becomes } = changedLine(text, mutation);
+          return { ...mutation, file, op, fn, text, line, becomes, lineNumber: lineOf(file, op), tests };
+        });
+        yield { mutants, limit: PER_EXPRESSION };
+      }
+    }
+  }
+}
+
+function lineOf(file: string, op: string): number {
+  const lines = readFileSync(join(root, file), "utf8").split("\n");
+  return lines.findIndex((line) => line.includes(`"${op}"`)) + 1;
+}
+
+/** A few mutants of each kind in turn. It depends on nothing but the lines, so that other edits do not change the choice. */
+function sample(mutants: readonly Mutant[], limit: number): Mutant[] {
+  const rank = (...parts: string[]) => createHash("sha1").update(parts.join("\n")).digest("hex");
+  const byKind = new Map<string, Mutant[]>();
+  for (const mutant of mutants) byKind.set(mutant.kind, [...(byKind.get(mutant.kind) ?? []), mutant]);
+  const queues = [...byKind]
+    .sort(([a], [b]) => (rank(mutants[0]!.fn, a) < rank(mutants[0]!.fn, b) ? -1 : 1))
+    .map(([, queue]) => {
+      const ranked = queue.map((mutant) => [rank(mutant.fn, mutant.line, mutant.becomes), mutant] as const);
+      return ranked.sort(([a], [b]) => (a < b ? -1 : 1)).map(([, mutant]) => mutant);
+    });
+  const chosen: Mutant[] = [];
+  for (let round = 0; chosen.length < Math.min(limit, mutants.length); round++) {
+    for (const queue of queues) if (queue[round] && chosen.length < limit) chosen.push(queue[round]!);
+  }
+  return chosen;
+}
+
+// --- test files
+
+const fileNames = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" }).map((file) => `src/${file}`);
+
+function sources(extension: string): string[] {
+  return fileNames.filter((file) => file.endsWith(extension));
+}
+
+function wordsOf(text: string): Set<string> {
+  return new Set(text.match(/[A-Za-z_]\w*/g));
+}
+
+const imports = new Map(
+  sources(".ts").map((file) => {
+    const text = readFileSync(join(root, file), "utf8");
+    const names = [...text.matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)].map((match) => match[1]!);
+    return [file, { text, imported: names.map((name) => relative(root, resolve(root, dirname(file), name))) }] as const;
+  }),
+);
+
+/**
+ * The tests beside a file; for a file of the library, or without tests beside it, those beside whatever imports it,
+ * over as many steps as it takes.
+ */
+function testsOf(file: string): string[] {
+  const found: string[] = [];
+  const seen = new Set<string>();
+  let ring = usersOf(file);
+  if (!file.startsWith("src/kernels/lib/")) ring.unshift(file);
+  else found.push(...testsBeside(file));
+  while (ring.length > 0) {
+    const next: string[] = [];
+    for (const user of ring) {
+      if (seen.has(user)) continue;
+      seen.add(user);
+      const beside = user.endsWith(".test.ts") ? [user] : testsBeside(user);
+      if (beside.length > 0) found.push(...beside);
+      else next.push(...importersOf(user));
+    }
+    ring = file.startsWith("src/kernels/lib/") || found.length === 0 ? next : [];
+  }
+  const own = file.replace(/(-ops)?\.\w+$/, "");
+  return [...new Set(found)].sort((a, b) => Number(b.startsWith(own)) - Number(a.startsWith(own)));
+}
+
+function testsBeside(file: string): string[] {
+  return sources(".test.ts").filter((test) => dirname(test) === dirname(file));
+}
+
+function importersOf(file: string): string[] {
+  // The lists of ops import everything.
+  const lists = ["src/kernels/ops.ts", "src/kernels/functions.ts", "src/tilegrad.ts"];
+  return [...imports]
+    .filter(([user, { imported }]) => imported.includes(file) && !lists.includes(user))
+    .map(([user]) => user);
+}
+
+/** Who loads a `.wgsl` file: the file that names its URL or, where that is the library's list, who names the constant. */
+function usersOf(file: string): string[] {
+  const name = file.split("/").at(-1)!;
+  const loaders = [...imports].filter(
+    ([user, { text }]) => dirname(user) === dirname(file) && text.includes(`"./${name}"`),
+  );
+  return loaders.flatMap(([loader, { text }]) => {
+    if (!loader.endsWith("/lib/lib.ts")) return [loader];
+    const before = text.slice(0, text.indexOf(`"./${name}"`));
+    const constant = [...before.matchAll(/export const (\w+)/g)].at(-1)?.[1];
+    return importersOf(loader).filter((user) => wordsOf(imports.get(user)!.text).has(constant!));
+  });
+}

@@ -1,0 +1,263 @@
+/**
+ * The side of the mutation testing that runs in a test process, as a setup file: see main.ts. It notes which kernel
+ * entries each test dispatches; when all tests have run, it runs them again with one mutant after the other.
+ */
+import { appendFileSync, readFileSync } from "node:fs";
+import fc from "fast-check";
+import { afterAll, beforeEach, type RunnerTestCase, type RunnerTestSuite, TestRunner } from "vitest";
+import { findAdapter, openDevice } from "../../src/gpu/adapter.ts";
+import type { Kernel } from "../../src/gpu/kernel.ts";
+import { platform } from "../../src/gpu/platform.ts";
+import { WebGpuDevice } from "../../src/gpu/webgpu.ts";
+import { paramsAsUniform, parseWgsl } from "../../src/gpu/wgsl.ts";
+import type { Mutant } from "./mutants.ts";
+import { functionsOf, mutate, reachedFrom } from "./mutate.ts";
+
+/** What main.ts asks of a test process. */
+export interface Job {
+  /** By their numbers in main.ts. */
+  readonly mutants: readonly (readonly [number, Mutant])[];
+  /** Where the records go, one per line. */
+  readonly log: string;
+}
+
+export type Result =
+  | { readonly outcome: "caught"; readonly test: string; readonly message: string }
+  /** Every test that reaches it passes. */
+  | { readonly outcome: "survived" }
+  /** No test of this file reaches it. */
+  | { readonly outcome: "unreached" }
+  /** Not WGSL any more. */
+  | { readonly outcome: "invalid" }
+  /** Nothing is known: the process was no longer sound. */
+  | { readonly outcome: "again" };
+
+export type Record =
+  | { readonly type: "started"; readonly pid: number }
+  | { readonly type: "tests"; readonly failed: readonly string[]; readonly unrepeatable: readonly string[] }
+  | { readonly type: "begin"; readonly mutant: number }
+  | { readonly type: "end"; readonly mutant: number; readonly result: Result };
+
+const job = JSON.parse(readFileSync(process.env.TILEGRAD_MUTANTS!, "utf8")) as Job;
+const log = (record: Record) => appendFileSync(job.log, `${JSON.stringify(record)}\n`);
+log({ type: "started", pid: process.pid });
+
+// A run again must draw the same cases, and a failure need not be made smaller.
+fc.configureGlobal({ seed: 1, endOnFailure: true });
+
+// --- which test reaches what, and kernels with the mutant in place
+
+let test: RunnerTestCase | null = null;
+let mutant: Mutant | null = null;
+const devices = new Set<WebGpuDevice>();
+const reached = new Map<RunnerTestCase, Map<Kernel, Set<string>>>();
+const broken = new Map<Kernel, Kernel>();
+
+const { run } = WebGpuDevice.prototype;
+WebGpuDevice.prototype.run = function (this: WebGpuDevice, kernel, entry, call) {
+  devices.add(this);
+  if (mutant === null && test) {
+    const kernels = getOrPut(reached, test, () => new Map<Kernel, Set<string>>());
+    getOrPut(kernels, kernel, () => new Set<string>()).add(entry);
+  }
+  run.call(this, mutant ? getOrPut(broken, kernel, () => withMutant(kernel, mutant!)) : kernel, entry, call);
+};
+
+/** The kernel with the mutant in its text, or itself if that is no part of it. */
+function withMutant(kernel: Kernel, mutant: Mutant): Kernel {
+  const sources = (["gpu", "software"] as const).map((family) => brokenSource(kernel, family, mutant));
+  if (sources.every((source) => source === null)) return kernel;
+  const variant: Kernel["variant"] = (family) => {
+    const source = sources[family === "gpu" ? 0 : 1];
+    return source ? { source, module: parseWgsl(source, kernel.name) } : kernel.variant(family);
+  };
+  const entry: Kernel["entry"] = (name, family) => variant(family).module.entries.get(name)!;
+  return { name: kernel.name, reference: kernel.reference, variant, entry } as unknown as Kernel;
+}
+
+function brokenSource(kernel: Kernel, family: "gpu" | "software", mutant: Mutant): string | null {
+  const { source } = kernel.variant(family);
+  if (mutant.op === undefined) {
+    return source.includes(mutant.text) ? source.replace(mutant.text, () => mutate(mutant.text, mutant)) : null;
+  }
+  if (kernel.name !== mutant.op) return null;
+  const lines = source.split("\n");
+  const at = lines.findIndex(
+    (line) => line.startsWith(`fn ${mutant.fn}(`) && line.endsWith(` return ${mutant.text}; }`),
+  );
+  if (at < 0) return null;
+  lines[at] = lines[at]!.replace(` return ${mutant.text}; }`, () => ` return ${mutate(mutant.text, mutant)}; }`);
+  return lines.join("\n");
+}
+
+const reachable = new Map<string, ReadonlySet<string>>();
+
+function isReached(mutant: Mutant, kernels: ReadonlyMap<Kernel, ReadonlySet<string>>): Kernel | null {
+  for (const [kernel, entries] of kernels) {
+    for (const { family } of devices) {
+      if (brokenSource(kernel, family, mutant) === null) continue;
+      const { source } = kernel.variant(family);
+      for (const entry of entries) {
+        const functions = getOrPut(reachable, `${entry}\n${source}`, () => reachedFrom([entry], functionsOf(source)));
+        if (functions.has(mutant.fn)) return kernel;
+      }
+    }
+  }
+  return null;
+}
+
+let validator: Promise<GPUDevice> | undefined;
+
+async function isValid(kernel: Kernel): Promise<boolean> {
+  validator ??= findAdapter().then((adapter) => openDevice(adapter!));
+  const device = await validator;
+  for (const { family } of devices) {
+    const { source } = kernel.variant(family);
+    const enable = device.features.has("subgroups") ? "enable subgroups; " : "";
+    device.pushErrorScope("validation");
+    device.createShaderModule({ code: enable + paramsAsUniform(source, 15) });
+    if (await device.popErrorScope()) return false;
+  }
+  return true;
+}
+
+// --- running tests again
+
+/** Runs a test with its hooks. @returns what it throws, as a string, or null */
+async function runAgain(test: RunnerTestCase, seconds: number): Promise<string | null> {
+  const suites: RunnerTestSuite[] = [];
+  for (let suite: RunnerTestSuite | undefined = test.suite ?? test.file; suite; suite = parentOf(suite))
+    suites.unshift(suite);
+  const whole = async () => {
+    for (const suite of suites) {
+      for (const hook of TestRunner.getSuiteHooks(suite).beforeEach) await hook(test.context, suite);
+    }
+    try {
+      await TestRunner.getTestFn(test)();
+    } finally {
+      for (const suite of suites.toReversed()) {
+        for (const hook of TestRunner.getSuiteHooks(suite).afterEach.toReversed()) await hook(test.context, suite);
+      }
+    }
+  };
+  let timer: NodeJS.Timeout;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(TOO_LATE)), 1000 * seconds);
+  });
+  try {
+    await Promise.race([whole(), late]);
+    return null;
+  } catch (error) {
+    return error instanceof Error
+      ? `${error.message}${error.cause instanceof Error ? ` ${error.cause.message}` : ""}`
+      : String(error);
+  } finally {
+    clearTimeout(timer!);
+    await freeBuffers();
+  }
+}
+
+const TOO_LATE = "it did not end";
+
+function parentOf(suite: RunnerTestSuite): RunnerTestSuite | undefined {
+  return suite.suite ?? (suite === suite.file ? undefined : suite.file);
+}
+
+function testsIn(suite: RunnerTestSuite): RunnerTestCase[] {
+  return suite.tasks.flatMap((task) => (task.type === "suite" ? testsIn(task) : [task]));
+}
+
+function nameOf(test: RunnerTestCase): string {
+  const names = [test.name];
+  for (let suite = test.suite; suite && suite !== (test.file as RunnerTestSuite); suite = suite.suite)
+    names.unshift(suite.name);
+  return names.join(" > ");
+}
+
+const MANY_STORAGES = 1000;
+
+/** Rids the process of the buffers of tensors that nobody holds; those with guard zones are kept until they are looked at. */
+async function freeBuffers(): Promise<void> {
+  for (const device of devices) {
+    if (device.memory.storages > MANY_STORAGES) await collectTensors();
+    await device.checkGuards().catch(() => {});
+  }
+}
+
+async function collectTensors(): Promise<void> {
+  platform().collectGarbage();
+  await new Promise((resolve) => setTimeout(resolve)); // tensors give their storage back in a callback
+}
+
+/** Forgets what a failed test has left: errors that were not thrown yet, and tensors. */
+async function tidy(): Promise<void> {
+  for (const device of devices) {
+    const attempts = 3; // an index error may be thrown after a GPU error
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      device.clearError();
+      const isQuiet = await device.sync().then(
+        () => true,
+        () => false,
+      );
+      if (isQuiet) break;
+    }
+  }
+  await collectTensors();
+}
+
+beforeEach(({ task }) => {
+  test = task;
+});
+
+const DAY = 86_400_000;
+
+afterAll(async () => {
+  const ran = testsIn(test!.file).filter(({ result }) => result?.state === "pass" || result?.state === "fail");
+  const failed = ran.filter(({ result }) => result?.state === "fail");
+  const repeatable = new Map<RunnerTestCase, number>();
+  const unrepeatable: RunnerTestCase[] = [];
+  for (const candidate of ran) {
+    if (!reached.has(candidate) || failed.includes(candidate)) continue;
+    // The second run has its pipelines compiled, and finds whatever the others have left.
+    const start = performance.now();
+    if (await runAgain(candidate, 600)) unrepeatable.push(candidate);
+    else repeatable.set(candidate, (performance.now() - start) / 1000);
+  }
+  log({ type: "tests", failed: failed.map(nameOf), unrepeatable: unrepeatable.map(nameOf) });
+  const ordered = [...repeatable].sort(([, a], [, b]) => a - b);
+  for (const [number, next] of job.mutants) {
+    log({ type: "begin", mutant: number });
+    const result = await tryMutant(next, ordered);
+    log({ type: "end", mutant: number, result });
+    // The GPU may work on a loop without end for ever, and a process that ends in good order would wait for it.
+    if (result.outcome === "again" || (result.outcome === "caught" && result.message === TOO_LATE))
+      process.kill(process.pid, "SIGKILL");
+  }
+}, DAY);
+
+async function tryMutant(next: Mutant, tests: readonly (readonly [RunnerTestCase, number])[]): Promise<Result> {
+  const reaching = tests.filter(([test]) => isReached(next, reached.get(test)!));
+  if (reaching.length === 0) return { outcome: "unreached" };
+  if (!(await isValid(withMutant(isReached(next, reached.get(reaching[0]![0])!)!, next))))
+    return { outcome: "invalid" };
+  for (const [test, seconds] of reaching) {
+    mutant = next;
+    const message = await runAgain(test, 5 + 20 * seconds);
+    mutant = null;
+    broken.clear();
+    if (message === null) continue;
+    if (message === TOO_LATE) return { outcome: "caught", test: nameOf(test), message };
+    await tidy();
+    // It counts only if the test passes with the kernel whole.
+    if (await runAgain(test, 5 + 20 * seconds)) return { outcome: "again" };
+    if (/Create(ComputePipeline|ShaderModule)|parsing WGSL/.test(message)) return { outcome: "invalid" };
+    return { outcome: "caught", test: nameOf(test), message: message.split("\n")[0]! };
+  }
+  return { outcome: "survived" };
+}
+
+function getOrPut<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) map.set(key, (value = make()));
+  return value;
+}
