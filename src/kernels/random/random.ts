@@ -10,7 +10,7 @@ import { nextStream } from "./generator.ts";
 import { randomWord, unitFloat } from "./threefry.ts";
 
 const reference = {
-  uniform({ y, randomState }, { size, stream, offset, scale }) {
+  uniformNumbers({ y, randomState }, { size, stream, offset, scale }) {
     for (let i = 0; i < size; i++) y[i] = offset + scale * unitFloat(randomWord(randomState, stream, i));
   },
   normal({ y, randomState }, { size, stream, offset, scale }) {
@@ -61,7 +61,7 @@ export function rand(shape: Shape, options: RandomOptions & { low?: number; high
   checkOptions("rand", options, ["low", "high", "device", "requiresGrad"]);
   const { low = 0, high = 1, requiresGrad, ...rest } = options;
   const y = empty(shape, rest);
-  draw(y, "uniform", "y", { offset: low, scale: high - low });
+  draw(y, "uniformNumbers", "y", { offset: low, scale: high - low });
   if (requiresGrad) y.requiresGrad = true;
   return y;
 }

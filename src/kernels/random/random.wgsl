@@ -18,7 +18,7 @@ fn pairs() -> u32 {
 
 // A thread per pair: offset + scale * u, u uniform in [0, 1).
 @compute @workgroup_size(THREADS)
-fn uniform(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn uniformNumbers(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
   for (var pair = gid.x; pair < pairs(); pair += groups.x * THREADS) {
     let words = randomPair(params.stream, pair);
     y[2u * pair] = params.offset + params.scale * unitFloat(words.x);
