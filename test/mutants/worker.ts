@@ -203,6 +203,7 @@ async function tidy(): Promise<void> {
     }
   }
   await collectTensors();
+  await freeBuffers();
 }
 
 beforeEach(({ task }) => {
