@@ -49,12 +49,14 @@ export function layerNorm(
     constants: { HAS_WEIGHT: Number(weight !== null), HAS_BIAS: Number(bias !== null) },
     groups: cols === 0 ? 0 : rows,
   });
-  return record(y, {
+  record(y, {
     op: "layerNorm",
     inputs: [x, weight, bias].filter((input) => input !== null),
     saved: { x, weight, stats, affineShape: (weight ?? bias)?.shape ?? null, hasBias: bias !== null, params },
     backward: layerNormBackward,
   });
+  stats.dispose();
+  return y;
 }
 
 interface Saved {

@@ -47,12 +47,14 @@ export function rmsNorm(
     constants: { HAS_WEIGHT: Number(weight !== null) },
     groups: cols === 0 ? 0 : rows,
   });
-  return record(y, {
+  record(y, {
     op: "rmsNorm",
     inputs: weight ? [x, weight] : [x],
     saved: { x, weight, rrms, params },
     backward: rmsNormBackward,
   });
+  rrms.dispose();
+  return y;
 }
 
 interface Saved {
