@@ -22,6 +22,7 @@ class CpuMemory implements Memory {
 
 export class CpuDevice implements Device {
   readonly kind = "cpu";
+  readonly family = "gpu";
   readonly name: string;
   readonly wordBytes: number;
   readonly maxStorageBytes = 2 ** 32;
@@ -70,7 +71,7 @@ export class CpuDevice implements Device {
       throw new TilegradError(
         `kernel ${kernel.name} has no reference for "${entryName}"; it cannot run on the cpu device`,
       );
-    const entry = kernel.entry(entryName, "gpu");
+    const entry = kernel.entry(entryName, this.family);
     const arrays: Record<string, ReferenceArray> = {};
     for (const { name } of entry.bindings) {
       if (name === "indexErrors") arrays[name] = this.#indexErrors;

@@ -5,7 +5,7 @@
  * Invariant: memory returns to its device exactly when the last reference is released.
  */
 import { DisposedError } from "./errors.ts";
-import type { Dispatch, Kernel, ReferenceArray } from "./kernel.ts";
+import type { Dispatch, Family, Kernel, ReferenceArray } from "./kernel.ts";
 
 export type ElementType = "f32" | "i32" | "u32";
 
@@ -30,6 +30,8 @@ export interface Device {
   /** `webgpu`, `cpu`, or `cpu:f64`. */
   readonly name: string;
   readonly kind: "webgpu" | "cpu";
+  /** Which kernels suit it; the cpu device, which runs none, reads the interface of the `gpu` ones. */
+  readonly family: Family;
   /** Bytes per element. */
   readonly wordBytes: number;
   /** The largest storage that can be allocated, in bytes. */
