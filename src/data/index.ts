@@ -1,4 +1,4 @@
-/** Data for training, up to the point where it becomes tensors. Runs in Node and in a browser. */
+/** Data for training: from files to batches of tensors. Runs in Node and in a browser. */
 
 export {
   BucketSampler,
@@ -9,8 +9,9 @@ export {
 } from "./batches.ts";
 export { type Column, type CsvData, type CsvOptions, parseCsv } from "./csv.ts";
 export { LabelSet, type LabelSource } from "./labels.ts";
-export { Random, type RandomState, threefry2x32 } from "./random.ts";
+export { Random, type RandomState } from "./random.ts";
 export { randomSplit, type SplitOptions, splitIndices } from "./split.ts";
+export { type TextBatch, type TextBatchOptions, TextDataset } from "./text.ts";
 export {
   ByteTokenizer,
   type CharacterOptions,

@@ -4,41 +4,13 @@
  */
 
 import { checkOptions, ValueError } from "../gpu/errors.ts";
-
-// Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3", https://doi.org/10.1145/2063384.2063405
-const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24] as const;
-const PARITY = 0x1bd11bda;
+import { threefry } from "../kernels/random/threefry.ts";
 
 /** Everything a generator is, to be stored as JSON and given to `Random.fromJSON`. */
 export interface RandomState {
   seed: number;
   stream: number;
   drawn: number; // words taken so far
-}
-
-/**
- * Encrypts a counter of two 32-bit words under a key of two, in 20 rounds.
- *
- * @param counter two 32-bit words
- * @param key two 32-bit words
- * @returns two unsigned 32-bit words
- * @see Salmon et al. 2011, https://doi.org/10.1145/2063384.2063405
- */
-export function threefry2x32(counter: readonly [number, number], key: readonly [number, number]): [number, number] {
-  const schedule = [key[0], key[1], PARITY ^ key[0] ^ key[1]];
-  let x0 = (counter[0] + key[0]) | 0;
-  let x1 = (counter[1] + key[1]) | 0;
-  for (let round = 0; round < 20; round++) {
-    const rotation = ROTATIONS[round % 8]!;
-    x0 = (x0 + x1) | 0;
-    x1 = x0 ^ ((x1 << rotation) | (x1 >>> (32 - rotation)));
-    if (round % 4 === 3) {
-      const group = (round + 1) / 4;
-      x0 = (x0 + schedule[group % 3]!) | 0;
-      x1 = (x1 + schedule[(group + 1) % 3]! + group) | 0;
-    }
-  }
-  return [x0 >>> 0, x1 >>> 0];
 }
 
 /**
@@ -123,8 +95,7 @@ export class Random {
   }
 
   #encrypt(index: number): [number, number] {
-    const key = [this.#seed % 2 ** 32, Math.floor(this.#seed / 2 ** 32)] as const;
-    return threefry2x32([index / 2, this.#stream], key);
+    return threefry(this.#seed % 2 ** 32, Math.floor(this.#seed / 2 ** 32), index / 2, this.#stream);
   }
 }
 
