@@ -12,6 +12,9 @@ export const POWER = new URL("./power.wgsl", import.meta.url);
 /** gelu, silu, mish and the like, and their derivatives; needs MATH. */
 export const ACTIVATIONS = new URL("./activations.wgsl", import.meta.url);
 
+/** offset: where a broadcast operand is read; its host side is elementwise/iteration.ts. */
+export const BROADCAST = new URL("./broadcast.wgsl", import.meta.url);
+
 /** workgroupSum, workgroupMax; needs MATH. The workgroup size is the override WG, which the dispatcher sets. */
 export const REDUCE = {
   gpu: new URL("./reduce-gpu.wgsl", import.meta.url),
@@ -23,6 +26,9 @@ export const COMBINE = {
   gpu: new URL("./combine-gpu.wgsl", import.meta.url),
   software: new URL("./combine-software.wgsl", import.meta.url),
 };
+
+/** keyOfF32, keyOfI32, keyOfU32: integers in the order of the elements; needs MATH. */
+export const SORT_KEY = new URL("./sort-key.wgsl", import.meta.url);
 
 /** reportIndexError; the dispatcher binds its buffer. */
 export const INDEX_ERROR = new URL("./index-error.wgsl", import.meta.url);
