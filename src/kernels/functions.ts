@@ -1,4 +1,5 @@
 /** Public functions whose first argument is no tensor: creation, random numbers, and ops on lists of tensors. */
+export { concat, stack } from "./concat/concat.ts";
 export {
   arange,
   eye,

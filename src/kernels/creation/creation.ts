@@ -1,7 +1,7 @@
 /** Tensors from data and from rules. The dtype is f32 unless it is given or, for data, told by the array's own type. */
 import { Storage } from "../../gpu/device.ts";
 import { checkOptions, ShapeError, ValueError } from "../../gpu/errors.ts";
-import { ceilDiv, dispatch, type Kernel, loadKernel } from "../../gpu/kernel.ts";
+import { ceilDiv, dispatch, type Kernel, loadKernel, type ReferenceArray } from "../../gpu/kernel.ts";
 import { DTYPES, type DType, elementType, expectDType } from "../../tensor/dtype.ts";
 import { checkShape, formatShape, type Shape, sizeOf } from "../../tensor/shape.ts";
 import { empty, type NestedArray, resolveDevice, Tensor, type TensorOptions } from "../../tensor/tensor.ts";
@@ -43,7 +43,7 @@ export function tensor<D extends DType = "f32">(
   options: FromDataOptions<D> = {},
 ): Tensor<D> {
   checkOptions("tensor", options, [...OPTIONS, "shape"]);
-  const flat = ArrayBuffer.isView(data) ? { values: data as NumericArray, shape: [data.length] } : flattenNested(data);
+  const flat = hostElements("tensor", data);
   const shape = options.shape ?? flat.shape;
   checkShape("tensor", shape);
   if (sizeOf(shape) !== flat.values.length) {
@@ -71,7 +71,8 @@ export function fromValues<D extends DType>(
   return result;
 }
 
-function encode(values: ArrayLike<number>, dtype: DType, wordBytes: number) {
+/** Host values in the layout of `dtype`, for `Device.write`. */
+export function encode(values: ArrayLike<number>, dtype: DType, wordBytes: number): ReferenceArray {
   if (dtype === "bool") return Uint32Array.from(values, (value) => (value === 0 ? 0 : 1));
   if (dtype === "i32") return values instanceof Int32Array ? values : Int32Array.from(values);
   if (dtype === "u32") return values instanceof Uint32Array ? values : Uint32Array.from(values);
@@ -88,14 +89,19 @@ function dtypeOf(data: NestedArray | NumericArray): DType {
   return typeof first === "boolean" ? "bool" : "f32";
 }
 
-function flattenNested(data: NestedArray): { values: number[]; shape: number[] } {
+/** The elements of host data in row-major order, and the shape it has by itself. @throws ShapeError if it is ragged */
+export function hostElements(
+  op: string,
+  data: NestedArray | NumericArray,
+): { values: ArrayLike<number>; shape: number[] } {
+  if (ArrayBuffer.isView(data)) return { values: data as NumericArray, shape: [data.length] };
   const shape: number[] = [];
   for (let level: NestedArray | undefined = data; Array.isArray(level); level = level[0]) shape.push(level.length);
   const values: number[] = [];
   const visit = (value: NestedArray, axis: number): void => {
     if (Array.isArray(value) !== axis < shape.length || (Array.isArray(value) && value.length !== shape[axis])) {
       throw new ShapeError(
-        `tensor: the nested arrays are ragged at depth ${axis}, expected the shape ${formatShape(shape)}`,
+        `${op}: the nested arrays are ragged at depth ${axis}, expected the shape ${formatShape(shape)}`,
       );
     }
     if (Array.isArray(value)) for (const element of value) visit(element, axis + 1);

@@ -1,30 +1,37 @@
-// A contiguous y out of any strided view of x: y[c] = x[offset + sum of c[k] * strides[k]].
+// Copies a view of x to a view of y: y[yOffset + c . yStrides] = x[xOffset + c . xStrides] for every c below shape.
 //
-//   y : shape, [size]      strides may be 0 (expand) or negative (flip)
+//   x, y    : words, moved as they are, whatever they mean
+//   shape   : the view's, innermost axis first
+//   strides : in x 0 (expand) or negative (flip) too; in y no two c may meet
 //
-// Appended: alias T.
+// Appended: alias T, of WIDTH words. Where that is 4, the innermost axis is a multiple of 4 with strides of 1, and so are
+// all offsets and other strides.
 
-struct Params { shape: array<vec4u, 2>, strides: array<vec4i, 2>, size: u32, offset: u32 }
+struct Params { shape: vec4u, xStrides: vec4i, yStrides: vec4i, xOffset: i32, yOffset: i32, size: u32 }
 var<immediate> params: Params;
 
-override RANK: u32; // of shape after merging; its dimensions come innermost first
+override RANK: u32; // 1 to 4
 
 @group(0) @binding(0) var<storage, read> x: array<T>;
 @group(0) @binding(1) var<storage, read_write> y: array<T>;
 
 const THREADS = 64u;
 
-// A thread per element of y.
+// A thread per T of the view.
 @compute @workgroup_size(THREADS)
-fn forward(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  for (var i = gid.x; i < params.size; i += groups.x * THREADS) {
-    var rest = i;
-    var at = i32(params.offset);
-    for (var k = 0u; k < RANK; k++) {
-      let n = params.shape[k / 4u][k % 4u];
-      at += i32(rest % n) * params.strides[k / 4u][k % 4u];
-      rest /= n;
+fn copy(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  for (var i = gid.x; i < params.size / WIDTH; i += groups.x * THREADS) {
+    var rest = i * WIDTH;
+    var xAt = params.xOffset;
+    var yAt = params.yOffset;
+    for (var k = 0u; k < RANK - 1u; k++) {
+      let c = i32(rest % params.shape[k]);
+      rest /= params.shape[k];
+      xAt += c * params.xStrides[k];
+      yAt += c * params.yStrides[k];
     }
-    y[i] = x[at];
+    xAt += i32(rest) * params.xStrides[RANK - 1u];
+    yAt += i32(rest) * params.yStrides[RANK - 1u];
+    y[u32(yAt) / WIDTH] = x[u32(xAt) / WIDTH];
   }
 }
