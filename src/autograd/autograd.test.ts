@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { DTypeError, GradientError } from "../gpu/errors.ts";
+import type { WebGpuDevice } from "../gpu/webgpu.ts";
 import { tensor } from "../kernels/creation/creation.ts";
 import { add, mul } from "../kernels/elementwise/binary-ops.ts";
 import { exp, neg } from "../kernels/elementwise/unary-ops.ts";
-import { memory, withDevice } from "../tensor/device.ts";
+import { deviceNamed, memory, withDevice } from "../tensor/device.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { grad } from "./backward.ts";
@@ -31,6 +32,18 @@ describe("backward", () => {
     const y = mul(x, x);
     add(mul(y, y), y).sum().backward(); // x^4 + x^2
     expect(await values(x.grad)).toEqual([4 * 8 + 2 * 2]);
+  });
+
+  test("gradients that are longer than a dispatch is wide are added whole", async () => {
+    const device = deviceNamed("webgpu") as WebGpuDevice;
+    const { maxGroups } = device;
+    device.maxGroups = 2;
+    const host = Array.from({ length: 500 }, (_, i) => i);
+    const x = leaf(host);
+    add(mul(x, 3), mul(x, 4)).sum().backward();
+    mul(x, x).sum().backward();
+    device.maxGroups = maxGroups;
+    expect(await values(x.grad)).toEqual(host.map((i) => 3 + 4 + 2 * i));
   });
 
   test("two leaves that get one gradient do not share it", async () => {
@@ -63,10 +76,11 @@ describe("backward", () => {
 
   test("walks a graph of 20,000 steps", async () => {
     const x = leaf([1]);
-    withDevice("cpu", () => {});
-    let y: Tensor = x;
-    for (let i = 0; i < 20_000; i++) y = neg(y);
-    y.sum().backward();
+    scope(() => {
+      let y: Tensor = x;
+      for (let i = 0; i < 20_000; i++) y = neg(y);
+      y.sum().backward();
+    });
     expect(await values(x.grad)).toEqual([1]);
   });
 
@@ -80,7 +94,7 @@ describe("backward", () => {
 
   test("a saved tensor that was changed in place is refused", () => {
     const w = leaf([1, 2]);
-    const y = mul(w, tensor([3, 4]));
+    const y = mul(w, w);
     w.device.write(w.storage, Float32Array.of(5, 6));
     expect(() => y.sum().backward()).toThrow(
       "mul: the saved tensor a of shape [2] was changed in place after the forward pass",

@@ -1,70 +1,55 @@
 // y = f(a, b), element by element, with broadcasting; and the gradients of the two before they are summed over
 // the axes along which an operand was stretched.
 //
-//   y, dy, da, db : the broadcast shape, [size]
-//   a, b          : read with strides, 0 along stretched axes
+//   y, dy, da, db : the broadcast shape, in elements or in vec4s
+//   a, b          : as they are, in elements or in vec4s; an element stands for all four
 //
-// Appended: alias T (of a and b), alias R (of y), fn f(a: T, b: T) -> R, fn dfa, dfb (a: T, b: T) -> f32.
+// Appended: alias A, B (of a and b), V (of both when spread), Y (of y), D (of dy, da and db),
+// fn map(a: V, b: V) -> Y, fn slopeA, slopeB (a: V, b: V) -> D.
 
-struct Params { shape: vec4u, aStrides: vec4u, bStrides: vec4u, size: u32 }
+struct Params { shape: vec4u, aStrides: vec4u, bStrides: vec4u }
 var<immediate> params: Params;
 
-// Dimensions after merging; 0 where both operands have the shape of the result.
-override RANK: u32;
+override A_ACCESS: u32;
+override B_ACCESS: u32;
 
-@group(0) @binding(0) var<storage, read> a: array<T>;
-@group(0) @binding(1) var<storage, read> b: array<T>;
-@group(0) @binding(2) var<storage, read_write> y: array<R>;
-@group(0) @binding(3) var<storage, read> dy: array<f32>;
-@group(0) @binding(4) var<storage, read_write> da: array<f32>;
-@group(0) @binding(5) var<storage, read_write> db: array<f32>;
+@group(0) @binding(0) var<storage, read> a: array<A>;
+@group(0) @binding(1) var<storage, read> b: array<B>;
+@group(0) @binding(2) var<storage, read_write> y: array<Y>;
+@group(0) @binding(3) var<storage, read> dy: array<D>;
+@group(0) @binding(4) var<storage, read_write> da: array<D>;
+@group(0) @binding(5) var<storage, read_write> db: array<D>;
 
 const THREADS = 64u;
 
-// Where element i of the result reads a (x) and b (y). The outermost dimension is in component x, the others are
-// aligned at w.
-fn offsets(i: u32) -> vec2u {
-  if (RANK == 0u) { return vec2u(i); }
-  var rest = i;
-  var at = vec2u(0);
-  if (RANK > 1u) {
-    at += (rest % params.shape.w) * vec2u(params.aStrides.w, params.bStrides.w);
-    rest /= params.shape.w;
-  }
-  if (RANK > 2u) {
-    at += (rest % params.shape.z) * vec2u(params.aStrides.z, params.bStrides.z);
-    rest /= params.shape.z;
-  }
-  if (RANK > 3u) {
-    at += (rest % params.shape.y) * vec2u(params.aStrides.y, params.bStrides.y);
-    rest /= params.shape.y;
-  }
-  return at + rest * vec2u(params.aStrides.x, params.bStrides.x);
+fn readA(i: u32) -> V {
+  return V(a[offset(i, A_ACCESS, params.aStrides)]);
 }
 
-// A thread per element of the result.
+fn readB(i: u32) -> V {
+  return V(b[offset(i, B_ACCESS, params.bStrides)]);
+}
+
+// A thread per element or vec4 of the result.
 @compute @workgroup_size(THREADS)
 fn forward(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  for (var i = gid.x; i < params.size; i += groups.x * THREADS) {
-    let at = offsets(i);
-    y[i] = f(a[at.x], b[at.y]);
+  for (var i = gid.x; i < params.shape.x; i += groups.x * THREADS) {
+    y[i] = map(readA(i), readB(i));
   }
 }
 
-// A thread per element of the result.
+// A thread per element or vec4 of the result.
 @compute @workgroup_size(THREADS)
 fn backwardA(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  for (var i = gid.x; i < params.size; i += groups.x * THREADS) {
-    let at = offsets(i);
-    da[i] = dy[i] * dfa(a[at.x], b[at.y]);
+  for (var i = gid.x; i < params.shape.x; i += groups.x * THREADS) {
+    da[i] = dy[i] * slopeA(readA(i), readB(i));
   }
 }
 
-// A thread per element of the result.
+// A thread per element or vec4 of the result.
 @compute @workgroup_size(THREADS)
 fn backwardB(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  for (var i = gid.x; i < params.size; i += groups.x * THREADS) {
-    let at = offsets(i);
-    db[i] = dy[i] * dfb(a[at.x], b[at.y]);
+  for (var i = gid.x; i < params.shape.x; i += groups.x * THREADS) {
+    db[i] = dy[i] * slopeB(readA(i), readB(i));
   }
 }

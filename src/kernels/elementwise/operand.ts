@@ -1,14 +1,48 @@
-/** JavaScript numbers as operands: each becomes a scalar tensor on the device, made once and remembered. */
+/** Operands of elementwise ops: tensors are converted, and JavaScript numbers become scalar tensors, made once and kept. */
 import { type Device, Storage } from "../../gpu/device.ts";
-import { type DType, elementType } from "../../tensor/dtype.ts";
+import { DTypeError, ValueError } from "../../gpu/errors.ts";
+import { type DType, elementType, promote } from "../../tensor/dtype.ts";
 import { keep } from "../../tensor/scope.ts";
-import { Tensor } from "../../tensor/tensor.ts";
+import { isTensor, Tensor } from "../../tensor/tensor.ts";
+import { cast } from "../cast/cast.ts";
+
+export type Operand = Tensor | number;
 
 const MAX_CONSTANTS = 512;
 const constants = new Map<Device, Map<string, Tensor>>();
 
-/** A scalar tensor of `value`. It is shared: never change or dispose it. */
-export function constant(value: number, dtype: DType, device: Device): Tensor {
+const RANGES = { i32: [-(2 ** 31), 2 ** 31 - 1], u32: [0, 2 ** 32 - 1] } as const;
+
+/** The dtype that two operands meet in. @throws DTypeError for i32 with u32 */
+export function commonDType(op: string, a: Operand, b: Operand): DType {
+  return promote(op, isTensor(a) ? a.dtype : a, isTensor(b) ? b.dtype : b);
+}
+
+/** The device of the tensors among the operands. @throws DTypeError if all are numbers */
+export function deviceOf(op: string, operands: readonly Operand[]): Device {
+  const tensor = operands.find(isTensor);
+  if (!tensor) throw new DTypeError(`${op}: all operands are numbers, expected a tensor among them`);
+  return tensor.device;
+}
+
+/**
+ * The operand as a tensor of `dtype`.
+ *
+ * @throws ValueError for a number that an integer dtype cannot hold
+ */
+export function operandAs(op: string, operand: Operand, dtype: DType, device: Device): Tensor {
+  if (isTensor(operand)) return cast(operand, dtype);
+  if (dtype === "i32" || dtype === "u32") {
+    const [low, high] = RANGES[dtype];
+    if (operand < low || operand > high) {
+      throw new ValueError(`${op}: the number ${operand} does not fit ${dtype}; convert the tensor with cast first`);
+    }
+  }
+  return constant(dtype === "bool" ? Number(operand !== 0) : operand, dtype, device);
+}
+
+// A scalar tensor that is shared: never changed nor disposed by those who get it.
+function constant(value: number, dtype: DType, device: Device): Tensor {
   let known = constants.get(device);
   if (!known) constants.set(device, (known = new Map()));
   const key = `${dtype}${Object.is(value, -0) ? "-0" : value}`;

@@ -1,21 +1,23 @@
 /**
  * Elementwise functions of one tensor. An op is one entry: `f` and its derivative `df` in WGSL, and the same two in
- * TypeScript, which define them. `unary-ops.ts` is the table.
+ * TypeScript, which define them. `unary-ops.ts` and `activations.ts` are the tables.
  */
-import { record, requiresGrad } from "../../autograd/record.ts";
-import { ceilDiv, dispatch, type Kernel, loadKernel } from "../../gpu/kernel.ts";
+import { record } from "../../autograd/record.ts";
+import { dispatch, type Kernel, loadKernel } from "../../gpu/kernel.ts";
 import { type DType, elementType, isFloat } from "../../tensor/dtype.ts";
 import { empty, type Tensor } from "../../tensor/tensor.ts";
 import { cast } from "../cast/cast.ts";
-import { MATH } from "../lib/lib.ts";
+import { zerosLike } from "../creation/creation.ts";
+import { ACTIVATIONS, MATH, POWER, TRIGONOMETRY } from "../lib/lib.ts";
+import { groupsFor, lift, vectorOf, type Width, widthFor } from "./iteration.ts";
 
 export interface UnaryOp {
   readonly name: string;
   /** A WGSL expression of `x` (and `params.p`, `params.q`). */
   readonly f: string;
-  /** A WGSL expression of `s`; left out for a function that is constant almost everywhere. */
+  /** A WGSL expression of `s`; left out where the function is linear, or constant almost everywhere. */
   readonly df?: string;
-  /** What `s` is: the input or the output. */
+  /** What `s` is: the input (by default) or the output. */
   readonly saves?: "x" | "y";
   /** The definitions. */
   readonly reference: {
@@ -24,13 +26,15 @@ export interface UnaryOp {
   };
   /** dx as ops, for second derivatives. */
   readonly composed?: (dy: Tensor, s: Tensor, p: number, q: number) => Tensor;
-  /** Integer dtypes it is also defined on; others are converted to f32. */
-  readonly integers?: readonly DType[];
-  /** The result's dtype, where it is not the input's. */
-  readonly result?: DType;
+  /** dx as an op of dy alone, where the function is linear. */
+  readonly linear?: (dy: Tensor) => Tensor;
+  /** WGSL of `f` for the integer type T; left out where integers are converted to f32. */
+  readonly integers?: string;
+  /** The definition for integers, where it is another. */
+  readonly integerReference?: (x: number) => number;
+  /** `bool` for tests. */
+  readonly result?: "bool";
 }
-
-const THREADS = 64;
 
 /** Every unary op by name, for tests and documentation. */
 export const unaryOps = new Map<string, UnaryOp>();
@@ -40,60 +44,82 @@ interface Saved {
 }
 
 /** Makes the op of a table entry: `apply(x, p, q)` with its two scalars. */
-export function unaryWith(op: UnaryOp): (x: Tensor, p?: number, q?: number) => Tensor {
-  unaryOps.set(op.name, op);
-  const kernels = new Map<DType, Kernel>();
-  const kernelFor = (dtype: DType) => {
-    let kernel = kernels.get(dtype);
-    if (!kernel) kernels.set(dtype, (kernel = declareKernel(op, dtype)));
+export function unaryWith(name: string, entry: Omit<UnaryOp, "name">): (x: Tensor, p?: number, q?: number) => Tensor {
+  const op: UnaryOp = { name, ...entry };
+  unaryOps.set(name, op);
+  const kernels = new Map<string, Kernel>();
+  const kernelFor = (dtype: DType, width: Width) => {
+    const key = `${dtype} ${width}`;
+    let kernel = kernels.get(key);
+    if (!kernel) kernels.set(key, (kernel = declareKernel(op, dtype, width)));
     return kernel;
   };
 
-  return (x, p = 0, q = 0) => {
-    const input = isFloat(x.dtype) || op.integers?.includes(x.dtype) ? x : cast(x, "f32");
-    const kernel = kernelFor(input.dtype);
-    const dtype = op.result ?? input.dtype;
-    const y = empty(input.shape, { dtype, device: x.device });
-    const params = { size: y.size, p, q };
-    const groups = ceilDiv(y.size, THREADS);
-    dispatch(kernel, "forward", { bind: { x: input, y }, params, groups });
-    if (!isFloat(dtype) || !requiresGrad(input)) return y;
+  return (given, p = 0, q = 0) => {
+    const x = convert(op, given);
+    const dtype = op.result ?? x.dtype;
+    const y = empty(x.shape, { dtype, device: x.device });
+    const width = widthFor(x.device, x.size);
+    const kernel = kernelFor(x.dtype, width);
+    const call = { params: { size: x.size / width, p, q }, groups: groupsFor(x.size, width) };
+    dispatch(kernel, "forward", { bind: { x, y }, ...call });
+    if (!isFloat(dtype)) return y;
 
-    const backward = (dy: Tensor, { s }: Saved) => {
-      if (!op.df) return [null];
-      const dx = empty(s.shape, s);
-      dispatch(kernel, "backward", { bind: { s, dy, dx }, params, groups });
-      return [dx];
-    };
     const { composed } = op;
+    if (!op.df) {
+      const backward = (dy: Tensor) => [op.linear ? op.linear(dy) : zerosLike(dy)];
+      return record(y, { op: name, inputs: [x], saved: {}, backward, composed: true });
+    }
     return record(y, {
-      op: op.name,
-      inputs: [input],
-      saved: { s: op.saves === "y" ? y : input },
-      backward,
-      composed: composed ? (dy, { s }) => [composed(dy, s, p, q)] : op.df ? undefined : true,
+      op: name,
+      inputs: [x],
+      saved: { s: op.saves === "y" ? y : x },
+      backward: (dy, { s }: Saved) => {
+        const dx = empty(s.shape, s);
+        dispatch(kernel, "backward", { bind: { s, dy, dx }, ...call });
+        return [dx];
+      },
+      composed: composed && ((dy, { s }) => [composed(dy, s, p, q)]),
     });
   };
 }
 
 /** Makes the op of a table entry that has no scalars. */
-export function unary(name: string, op: Omit<UnaryOp, "name">): (x: Tensor) => Tensor {
-  const apply = unaryWith({ name, ...op });
+export function unary(name: string, entry: Omit<UnaryOp, "name">): (x: Tensor) => Tensor {
+  const apply = unaryWith(name, entry);
   return (x) => apply(x);
 }
 
-function declareKernel({ name, f, df = "0.0", reference, result }: UnaryOp, dtype: DType): Kernel {
+/** Makes the op of an entry that tests each element. */
+export function predicate(name: string, entry: Omit<UnaryOp, "name" | "result">): (x: Tensor) => Tensor<"bool"> {
+  return unary(name, { ...entry, result: "bool" }) as (x: Tensor) => Tensor<"bool">;
+}
+
+function convert({ integers, result }: UnaryOp, x: Tensor): Tensor {
+  if (isFloat(x.dtype)) return x;
+  if (!integers) return cast(x, "f32");
+  return x.dtype === "bool" && !result ? cast(x, "i32") : x;
+}
+
+function declareKernel(op: UnaryOp, dtype: DType, width: Width): Kernel {
+  const { name, df = "0.0", reference, result } = op;
+  const T = elementType(dtype);
+  const R = elementType(result ?? dtype);
+  const define = isFloat(dtype) ? reference.f : (op.integerReference ?? reference.f);
   return loadKernel(new URL("./unary.wgsl", import.meta.url), {
     name,
-    lib: [MATH],
-    append: `alias T = ${elementType(dtype)};
-alias R = ${elementType(result ?? dtype)};
-fn f(x: T) -> R { return ${f}; }
+    lib: [MATH, TRIGONOMETRY, POWER, ACTIVATIONS],
+    append: `alias T = ${T};
+alias R = ${R};
+alias X = ${vectorOf(T, width)};
+alias Y = ${vectorOf(R, width)};
+alias S = ${vectorOf("f32", width)};
+fn f(x: T) -> R { return ${isFloat(dtype) ? op.f : op.integers}; }
 fn df(s: f32) -> f32 { return ${df}; }
-`,
+${lift(width, "map", "f", { x: "X" }, "Y")}${lift(width, "slope", "df", { s: "S" }, "S")}`,
     reference: {
       forward({ x, y }, { size, p, q }) {
-        for (let i = 0; i < size; i++) y[i] = reference.f(x[i], p, q);
+        for (let i = 0; i < size; i++) y[i] = define(x[i], p, q);
       },
       backward({ s, dy, dx }, { size, p, q }) {
         for (let i = 0; i < size; i++) dx[i] = dy[i] * reference.df!(s[i], p, q);

@@ -64,6 +64,21 @@ fn leadingBits(x: f32) -> f32 {
   return bitcast<f32>(bitcast<u32>(x) & 0xfffff000u);
 }
 
+// small / large in [0, 1], for 0 <= small <= large: 0 / 0 is 0 and infinity / infinity is 1.
+fn ratio(small: f32, large: f32) -> f32 {
+  // WGSL promises a division's accuracy for divisors up to 2^126.
+  let scale = select(1.0, 0.25, large > 0x1p125);
+  let quotient = (scale * small) / (scale * large);
+  return select(select(quotient, 1.0, isInf(small)), 0.0, small == 0.0);
+}
+
+// sqrt(a^2 + b^2)
+fn hypot(a: f32, b: f32) -> f32 {
+  let large = max(abs(a), abs(b));
+  let t = ratio(min(abs(a), abs(b)), large);
+  return orBits(keepNan(keepNan(large * sqrt(fma(t, t, 1.0)), a), b), INFINITY_BITS, isInf(a) || isInf(b));
+}
+
 // --- exponentials
 
 // exp(x + tail) = 2^n * (1 + q) with q in [-0.3, 0.42], and n as what it adds to a float's exponent.
@@ -206,6 +221,13 @@ fn sigmoid(x: f32) -> f32 {
 // log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)): 1.9 ulp.
 fn softplus(x: f32) -> f32 {
   return keepNan(max(x, 0.0) + log1p(preciseExp(-abs(x))), x);
+}
+
+// log(exp(a) + exp(b))
+fn logAddExp(a: f32, b: f32) -> f32 {
+  let largest = nanMax(a, b);
+  let distance = select(abs(a - b), 0.0, a == b); // infinity minus infinity
+  return largest + log1p(preciseExp(-distance));
 }
 
 // --- the error function

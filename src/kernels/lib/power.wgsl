@@ -31,15 +31,17 @@ fn precisePow(a: f32, b: f32) -> f32 {
   return orBits(keepNan(keepNan(y, a), b), 0x3f800000u, a == 1.0 || b == 0.0);
 }
 
-// x^n for a whole n up to 64 in magnitude, by squarings: exact where the powers are.
-fn powOfWhole(x: f32, n: f32) -> f32 {
+// a^b, multiplied out for a whole b from 0 to 16, so that small powers are exact.
+fn power(a: f32, b: f32) -> f32 {
+  if (b == 0.5) { return sqrt(a); }
+  if (!(floor(b) == b && b >= 0.0 && b <= 16.0)) { return precisePow(a, b); }
   var y = 1.0;
-  var square = x;
-  for (var rest = u32(abs(n)); rest > 0u; rest >>= 1u) {
+  var square = a;
+  for (var rest = u32(b); rest > 0u; rest >>= 1u) {
     if ((rest & 1u) == 1u) { y *= square; }
     square *= square;
   }
-  return select(y, 1.0 / y, n < 0.0);
+  return y;
 }
 
 // a - b * trunc(a / b), exact: division of the significands bit by bit. It has the sign of a.

@@ -131,12 +131,7 @@ fn atanOfFraction(t: f32) -> f32 {
 fn preciseAtan2(y: f32, x: f32) -> f32 {
   let ax = abs(x);
   let ay = abs(y);
-  let large = max(ax, ay);
-  // The division is exact to 2.5 ulp only by a divisor up to 2^126.
-  let scale = select(1.0, 0.25, large > 0x1p125);
-  let quotient = (scale * min(ax, ay)) / (scale * large);
-  let t = select(select(quotient, 1.0, isInf(ax) && isInf(ay)), 0.0, large == 0.0);
-  let first = atanOfFraction(t);
+  let first = atanOfFraction(ratio(min(ax, ay), max(ax, ay)));
   let octant = select(first, 1.57079637 - first, ay > ax);
   let angle = select(octant, 3.14159274 - octant, bitcast<u32>(x) >= SIGN_BIT);
   return keepNan(keepNan(copySign(angle, y), x), y);
