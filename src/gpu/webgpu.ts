@@ -38,8 +38,12 @@ const LARGE_UPLOAD_BYTES = 2 ** 20;
 const MAX_BIND_GROUPS = 8192;
 const MAX_UNIFORMS = 2048;
 const GUARD_BYTES = 64;
-// As a float this is a NaN, so that a kernel that reads the guard zone shows it.
-const GUARD_WORD = 0x7fc5_a5a5;
+
+// As a float a NaN or larger than anything, so that a kernel that reads a guard zone shows it; another one for each buffer,
+// so that one who writes there what was read behind other buffers, or adds it to what is there, is seen as well.
+function guardWord({ id }: GpuBuffer): number {
+  return (id % 2 === 0 ? 0x7fc0_0000 : 0x7e00_0000) | (id & 0xffff);
+}
 
 interface Range {
   readonly buffer: GpuBuffer;
@@ -482,7 +486,7 @@ export class WebGpuDevice implements Device {
   #takeGuarded(bytes: number): GpuBuffer {
     const size = Math.max(bytes, 16) + GUARD_BYTES;
     const buffer = new GpuBuffer(this.#gpu.createBuffer({ size, usage: STORAGE_USAGE }), size);
-    this.#gpu.queue.writeBuffer(buffer.buffer, bytes, new Uint32Array((size - bytes) / 4).fill(GUARD_WORD));
+    this.#gpu.queue.writeBuffer(buffer.buffer, bytes, new Uint32Array((size - bytes) / 4).fill(guardWord(buffer)));
     this.#guarded.set(buffer, bytes);
     return buffer;
   }
@@ -502,7 +506,11 @@ export class WebGpuDevice implements Device {
     this.flush();
     await staging.mapAsync(GPUMapMode.READ);
     const words = new Uint32Array(staging.getMappedRange());
-    const at = words.findIndex((word, i) => i < guarded.length * (GUARD_BYTES / 4) && word !== GUARD_WORD);
+    const wordsPerGuard = GUARD_BYTES / 4;
+    const damaged = guarded.find(([buffer], i) => {
+      const word = guardWord(buffer);
+      return words.subarray(i * wordsPerGuard, (i + 1) * wordsPerGuard).some((found) => found !== word);
+    });
     staging.destroy();
     for (const { buffer } of this.#retired) {
       this.#guarded.delete(buffer);
@@ -510,9 +518,10 @@ export class WebGpuDevice implements Device {
     }
     this.#retired.length = 0;
     this.#bindGroups.clear();
-    if (at >= 0) {
-      const [, start] = guarded[Math.floor(at / (GUARD_BYTES / 4))]!;
-      throw new GpuError(`a kernel wrote behind a tensor of ${start} bytes; last kernels: ${this.#recentKernels()}`);
+    if (damaged) {
+      throw new GpuError(
+        `a kernel wrote behind a tensor of ${damaged[1]} bytes; last kernels: ${this.#recentKernels()}`,
+      );
     }
   }
 }
