@@ -174,14 +174,22 @@ function nameOf(test: RunnerTestCase): string {
   return names.join(" > ");
 }
 
-const MANY_STORAGES = 1000;
+const DISPATCHES_PER_COLLECTION = 10_000;
+let dispatchesAtCollection = 0;
 
-/** Rids the process of the buffers of tensors that nobody holds; those with guard zones are kept until they are looked at. */
+/**
+ * Rids the process of buffers: those with guard zones are kept until they are looked at, and Dawn keeps a destroyed one until
+ * its handle is collected, while a process can have no more than 65,530 of them mapped.
+ */
 async function freeBuffers(): Promise<void> {
+  let dispatches = 0;
   for (const device of devices) {
-    if (device.memory.storages > MANY_STORAGES) await collectTensors();
     await device.checkGuards().catch(() => {});
+    dispatches += device.counters.dispatches;
   }
+  if (dispatches - dispatchesAtCollection < DISPATCHES_PER_COLLECTION) return;
+  dispatchesAtCollection = dispatches;
+  await collectTensors();
 }
 
 async function collectTensors(): Promise<void> {
@@ -217,6 +225,7 @@ afterAll(async () => {
   const failed = ran.filter(({ result }) => result?.state === "fail");
   const repeatable = new Map<RunnerTestCase, number>();
   const unrepeatable: RunnerTestCase[] = [];
+  await freeBuffers();
   for (const candidate of ran) {
     if (!reached.has(candidate) || failed.includes(candidate)) continue;
     // The second run has its pipelines compiled, and finds whatever the others have left.
