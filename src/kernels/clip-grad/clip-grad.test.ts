@@ -35,6 +35,7 @@ describe.each(["webgpu", "cpu", "cpu:f64"] as DeviceName[])("on %s", (name) => {
   test.each([2, 1, 3, Number.POSITIVE_INFINITY])("clipGradNorm with the norm %d", async (normType) => {
     for (const [scale, maxNorm] of [
       [1, 2.5],
+      [1, 2], // a bound is not a power
       [1, 1e6],
       [1e-3, 1],
     ] as const) {
@@ -63,12 +64,18 @@ describe.each(["webgpu", "cpu", "cpu:f64"] as DeviceName[])("on %s", (name) => {
   test("clipGradValue", async () => {
     const host = gradients(1);
     host[0] = [Number.NaN];
-    const ps = parameters(name, host);
-    clipGradValue(ps, 0.25);
-    for (const [i, p] of ps.entries()) {
-      const expected = host[i]!.map((g) => Math.min(Math.max(g, -0.25), 0.25));
-      expect(Array.from(await p.grad!.data())).toEqual(expected);
+    const device = deviceNamed(name) as WebGpuDevice;
+    const { maxGroups } = device;
+    for (const limit of [65_535, 2]) {
+      device.maxGroups = limit;
+      const ps = parameters(name, host);
+      clipGradValue(ps, 0.25);
+      for (const [i, p] of ps.entries()) {
+        const expected = host[i]!.map((g) => Math.min(Math.max(g, -0.25), 0.25));
+        expect(Array.from(await p.grad!.data())).toEqual(expected);
+      }
     }
+    device.maxGroups = maxGroups;
   });
 
   test("a NaN or an infinity is seen in the norm", async () => {

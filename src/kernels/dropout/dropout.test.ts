@@ -6,7 +6,7 @@ import { manualSeed } from "../random/generator.ts";
 import { rand } from "../random/random.ts";
 import { dropout } from "./dropout.ts";
 
-for (const shape of [[1], [2], [127], [129], [3, 5, 11], [0]]) {
+for (const shape of [[1], [2], [127], [129], [3, 5, 11], [500], [0]]) {
   test(`dropout [${shape}]`, async () => {
     const drop = (p: number) => (x: Parameters<typeof dropout>[0]) => {
       manualSeed(7); // each run draws the same mask
