@@ -2,10 +2,14 @@
 import type { Storage } from "../../gpu/device.ts";
 import { ceilDiv, dispatch, loadKernel } from "../../gpu/kernel.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
+import { MATH } from "../lib/lib.ts";
 import { adamReference, adamStepsReference } from "./adam.reference.ts";
 
 const kernel = loadKernel(new URL("./adam.wgsl", import.meta.url), { reference: adamReference });
-const stepsKernel = loadKernel(new URL("./adam-steps.wgsl", import.meta.url), { reference: adamStepsReference });
+const stepsKernel = loadKernel(new URL("./adam-steps.wgsl", import.meta.url), {
+  lib: [MATH],
+  reference: adamStepsReference,
+});
 
 const THREADS = 64;
 const TENSORS_PER_DISPATCH = 4;

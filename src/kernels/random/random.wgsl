@@ -32,7 +32,7 @@ fn normal(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) gr
   for (var pair = gid.x; pair < pairs(); pair += groups.x * THREADS) {
     let words = randomPair(params.stream, pair);
     // In (0, 1], so that the logarithm is finite.
-    let radius = sqrt(-2.0 * log(f32((words.x >> 8u) + 1u) * 0x1p-24));
+    let radius = sqrt(-2.0 * preciseLog(f32((words.x >> 8u) + 1u) * 0x1p-24));
     let z = radius * cosSinTurns(unitFloat(words.y));
     y[2u * pair] = params.offset + params.scale * z.x;
     if (2u * pair + 1u < params.size) { y[2u * pair + 1u] = params.offset + params.scale * z.y; }

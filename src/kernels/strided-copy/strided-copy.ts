@@ -57,6 +57,10 @@ const kernels = loadWords(new URL("./strided-copy.wgsl", import.meta.url), { ref
 export function copyView(x: Bindable, from: View, y: Bindable, to: View): void {
   if (sizeOf(from.shape) === 0) return;
   const merged = collapse(from.shape, [from.strides, to.strides]);
+  if (merged.shape.length === 0) {
+    copyMerged(x, y, { shape: [1], xStrides: [1], yStrides: [1], xOffset: from.offset, yOffset: to.offset });
+    return;
+  }
   const [xStrides, yStrides] = merged.strides as [number[], number[]];
   copyMerged(x, y, { shape: merged.shape, xStrides, yStrides, xOffset: from.offset, yOffset: to.offset });
 }
@@ -98,7 +102,7 @@ function copyMerged(x: Bindable, y: Bindable, { shape, xStrides, yStrides, xOffs
   dispatch(kernels(fours), "copy", {
     bind: { x, y },
     params,
-    constants: { RANK: Math.max(shape.length, 1) },
+    constants: { RANK: shape.length },
     groups: ceilDiv(fours ? size / 4 : size, THREADS),
   });
 }
