@@ -7,7 +7,7 @@ type Ops = typeof ops;
 
 // The function without its first argument. `any` stands there because ops narrow it to the dtypes they take.
 // biome-ignore lint/suspicious/noExplicitAny: see above
-type Method<F> = F extends (x: any, ...rest: infer A) => infer R ? (...rest: A) => R : never;
+type Method<F> = F extends (x: any, ...rest: infer A extends readonly unknown[]) => infer R ? (...rest: A) => R : never;
 
 type Methods = { [K in keyof Ops]: Method<Ops[K]> };
 
