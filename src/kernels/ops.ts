@@ -5,6 +5,7 @@
 export { copyFrom, fill, zero } from "./assign/assign.ts";
 export { to, toDevice } from "./assign/to.ts";
 export { cast } from "./cast/cast.ts";
+export { crossEntropy, nllLoss } from "./cross-entropy/cross-entropy.ts";
 export { dropout } from "./dropout/dropout.ts";
 export * from "./elementwise/activations.ts";
 export * from "./elementwise/binary-ops.ts";
@@ -14,6 +15,9 @@ export { gather, oneHot, scatterAdd } from "./gather/gather.ts";
 export { embedding } from "./index-select/embedding.ts";
 export { indexAdd, indexSelect } from "./index-select/index-select.ts";
 export { layerNorm } from "./layer-norm/layer-norm.ts";
+export { bceLoss, bceWithLogitsLoss } from "./losses/binary-cross-entropy.ts";
+export { klDivLoss } from "./losses/kl-div.ts";
+export { huberLoss, l1Loss, mseLoss, smoothL1Loss } from "./losses/regression.ts";
 export { maskedFill } from "./mask/masked-fill.ts";
 export { nonzero } from "./mask/nonzero.ts";
 export { tril, triu } from "./mask/triangle.ts";
