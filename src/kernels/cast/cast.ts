@@ -1,35 +1,37 @@
 /** Conversion between dtypes. */
-import { ceilDiv, dispatch, type Kernel, loadKernel } from "../../gpu/kernel.ts";
+import { dispatch, type Kernel, loadKernel } from "../../gpu/kernel.ts";
 import { DTYPES, type DType, elementType, expectDType } from "../../tensor/dtype.ts";
 import { empty, type Tensor } from "../../tensor/tensor.ts";
+import { groupsFor, lift, vectorOf, type Width, widthFor } from "../elementwise/iteration.ts";
 import { MATH } from "../lib/lib.ts";
 
-const THREADS = 64;
 const kernels = new Map<string, Kernel>();
 
 /**
  * Converts to another dtype: floats to integers by cutting towards zero (NaN gives 0, what is out of range the nearest
- * bound), anything to bool by x != 0 (NaN is true), bool to 0 and 1.
+ * bound), anything to bool by x != 0 (NaN is true), bool to 0 and 1. The bits stay between i32 and u32.
  *
  * @param x any shape and dtype
  * @returns x itself where it has the dtype already
+ * @throws DTypeError for an unknown dtype
  */
 export function cast<D extends DType>(x: Tensor, dtype: D): Tensor<D> {
   expectDType("cast", "dtype", dtype, DTYPES);
   if (x.dtype === dtype) return x as Tensor<D>;
   const y = empty(x.shape, { dtype, device: x.device });
-  dispatch(kernelFor(x.dtype, dtype), "forward", {
+  const width = widthFor(x.device, x.size);
+  dispatch(kernelFor(x.dtype, dtype, width), "forward", {
     bind: { x, y },
-    params: { size: y.size },
-    groups: ceilDiv(y.size, THREADS),
+    params: { size: x.size / width },
+    groups: groupsFor(x.size, width),
   });
   return y; // no gradient: one side is not f32
 }
 
-function kernelFor(from: DType, to: DType): Kernel {
-  const key = `${from}-${to}`;
+function kernelFor(from: DType, to: DType, width: Width): Kernel {
+  const key = `${from} ${to} ${width}`;
   let kernel = kernels.get(key);
-  if (!kernel) kernels.set(key, (kernel = declareKernel(from, to)));
+  if (!kernel) kernels.set(key, (kernel = declareKernel(from, to, width)));
   return kernel;
 }
 
@@ -41,28 +43,30 @@ const REFERENCES: Record<DType, (x: number) => number> = {
   bool: (x) => (x === 0 ? 0 : 1),
 };
 
-function declareKernel(from: DType, to: DType): Kernel {
-  const expression =
-    to === "bool"
-      ? from === "f32"
-        ? "select(0u, 1u, x != 0.0 || isNan(x))"
-        : "select(0u, 1u, x != T(0))"
-      : from === "f32"
-        ? `floatTo${to === "i32" ? "I" : "U"}32(x)`
-        : "R(x)";
+function declareKernel(from: DType, to: DType, width: Width): Kernel {
+  const T = elementType(from);
+  const R = elementType(to);
   // Between i32 and u32 the bits stay, as everywhere.
   const reference = from === "f32" || to === "bool" ? REFERENCES[to] : (x: number) => x;
   return loadKernel(new URL("./cast.wgsl", import.meta.url), {
     name: `cast ${from} to ${to}`,
     lib: [MATH],
-    append: `alias T = ${elementType(from)};
-alias R = ${elementType(to)};
-fn convert(x: T) -> R { return ${expression}; }
-`,
+    append: `alias X = ${vectorOf(T, width)};
+alias Y = ${vectorOf(R, width)};
+fn convert(x: ${T}) -> ${R} { return ${conversion(from, to)}; }
+${lift(width, "map", "convert", { x: "X" }, "Y")}`,
     reference: {
       forward({ x, y }, { size }) {
         for (let i = 0; i < size; i++) y[i] = reference(x[i]);
       },
     },
   });
+}
+
+// A WGSL expression of `x`.
+function conversion(from: DType, to: DType): string {
+  if (to === "bool")
+    return from === "f32" ? "select(1u, 0u, x == 0.0)" : `select(1u, 0u, x == ${elementType(from)}(0))`;
+  if (from !== "f32") return `${elementType(to)}(x)`;
+  return to === "i32" ? "floatToI32(x)" : "floatToU32(x)";
 }

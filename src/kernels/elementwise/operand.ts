@@ -35,7 +35,9 @@ export function operandAs(op: string, operand: Operand, dtype: DType, device: De
   if (dtype === "i32" || dtype === "u32") {
     const [low, high] = RANGES[dtype];
     if (operand < low || operand > high) {
-      throw new ValueError(`${op}: the number ${operand} does not fit ${dtype}; convert the tensor with cast first`);
+      throw new ValueError(
+        `${op}: the number ${operand} does not fit ${dtype}; convert the tensor first, with .to("f32")`,
+      );
     }
   }
   return constant(dtype === "bool" ? Number(operand !== 0) : operand, dtype, device);

@@ -5,7 +5,7 @@ import { grad } from "../../autograd/backward.ts";
 import type { WebGpuDevice } from "../../gpu/webgpu.ts";
 import { deviceNamed } from "../../tensor/device.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { fromValues } from "../creation/creation.ts";
+import { fromValues, tensor } from "../creation/creation.ts";
 import * as activations from "./activations.ts";
 import { unaryOps } from "./unary.ts";
 import * as functions from "./unary-ops.ts";
@@ -82,9 +82,9 @@ test("every op of the tables is tested", () => {
   expect([...Object.keys(CASES), ...PREDICATES].sort()).toEqual([...unaryOps.keys()].sort());
 });
 
-for (const [name, { op, range = [-2, 2], avoid = [] }] of Object.entries(CASES)) {
+for (const [name, { op, ...input }] of Object.entries(CASES)) {
   test(name, () =>
-    checkOp(op, [{ shape: [65], range, avoid }], {
+    checkOp(op, [{ shape: [65], ...input }], {
       second: true,
       tolerance: TOLERANCE,
       gradientTolerance: GRADIENT,
@@ -148,4 +148,92 @@ describe("zeros, infinities, NaN and large floats: values and gradients are the 
       }
     });
   }
+});
+
+describe("integers", () => {
+  const I32 = [-(2 ** 31), -65_537, -2, -1, 0, 1, 3, 65_537, 2 ** 31 - 1];
+  const U32 = [0, 1, 3, 65_537, 2 ** 31, 2 ** 32 - 1];
+  const wrapped: Record<string, readonly [(x: Tensor) => Tensor, (x: bigint) => bigint]> = {
+    neg: [f.neg, (x) => -x],
+    abs: [f.abs, (x) => (x < 0n ? -x : x)],
+    sign: [f.sign, (x) => (x > 0n ? 1n : x < 0n ? -1n : 0n)],
+    square: [f.square, (x) => x * x],
+    floor: [f.floor, (x) => x],
+    ceil: [f.ceil, (x) => x],
+    round: [f.round, (x) => x],
+    trunc: [f.trunc, (x) => x],
+    relu: [a.relu, (x) => (x > 0n ? x : 0n)],
+    clamp: [(x) => f.clamp(x, { min: 1, max: 2 ** 31 - 2 }), (x) => (x < 1n ? 1n : x > 2147483646n ? 2147483646n : x)],
+  };
+  const devices = async () => [deviceNamed("cpu"), ...(await checkedDevices(deviceNamed("webgpu") as WebGpuDevice))];
+  for (const [name, [op, define]] of Object.entries(wrapped)) {
+    test.each([
+      ["i32", I32],
+      ["u32", U32],
+    ] as const)(`${name} of %s wraps around`, async (dtype, list) => {
+      const wrap = dtype === "i32" ? BigInt.asIntN : BigInt.asUintN;
+      for (const device of await devices()) {
+        const y = op(fromValues("test", list, [list.length], dtype, { device }));
+        expect(y.dtype).toBe(dtype);
+        expect(Array.from(await y.data(), Number), device.name).toEqual(
+          list.map((x) => Number(wrap(32, define(BigInt(x))))),
+        );
+      }
+    });
+  }
+
+  test("bool becomes i32, and functions of integers are f32", async () => {
+    const flags = tensor([true, false]);
+    expect(await f.neg(flags).toArray()).toEqual([-1, 0]);
+    expect(f.neg(flags).dtype).toBe("i32");
+    const y = f.exp2(tensor([3, -1], { dtype: "i32" }));
+    expect([y.dtype, await y.toArray()]).toEqual(["f32", [8, 0.5]]);
+    expect(await f.sqrt(flags).toArray()).toEqual([1, 0]);
+  });
+
+  test("tests of integers and bool", async () => {
+    const x = tensor([0, -3], { dtype: "i32" });
+    expect(await f.logicalNot(x).toArray()).toEqual([true, false]);
+    expect(await f.logicalNot(tensor([true, false])).toArray()).toEqual([false, true]);
+    expect(await f.isfinite(x).toArray()).toEqual([true, true]);
+    expect(await f.isnan(x).toArray()).toEqual([false, false]);
+  });
+
+  test("a fractional bound makes integers f32", async () => {
+    const y = f.clamp(tensor([0, 5], { dtype: "i32" }), { min: 0.5 });
+    expect([y.dtype, await y.toArray()]).toEqual(["f32", [0.5, 5]]);
+  });
+});
+
+test("tests of floats", async () => {
+  const x = tensor([0, -0, 1, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 3e38]);
+  expect(await f.isnan(x).toArray()).toEqual([false, false, false, true, false, false, false]);
+  expect(await f.isinf(x).toArray()).toEqual([false, false, false, false, true, true, false]);
+  expect(await f.isfinite(x).toArray()).toEqual([true, true, true, false, false, false, true]);
+  expect(await f.logicalNot(x).toArray()).toEqual([true, true, false, false, false, false, false]);
+});
+
+test("a linear function keeps nothing for its gradient, a step function's is zeros", async () => {
+  const x = tensor([1.5, -2.5], { requiresGrad: true });
+  const y = f.neg(x).add(f.floor(x)).add(f.frac(x));
+  x.device.write(x.storage, Float32Array.of(5, 6));
+  y.sum().backward();
+  expect(await x.grad!.toArray()).toEqual([0, 0]);
+});
+
+describe("errors", () => {
+  const x = () => tensor([1]);
+  test("clamp", () => {
+    expect(() => f.clamp(x(), {})).toThrow("clamp: expected min, max or both");
+    expect(() => f.clamp(x(), { min: Number.NaN })).toThrow("clamp: min is NaN and max is undefined, expected numbers");
+    expect(() => f.clamp(x(), { minimum: 0 } as never)).toThrow('clamp: unknown option "minimum"; known: min, max');
+  });
+  test("activations", () => {
+    expect(() => a.hardtanh(x(), { min: 1 })).toThrow("hardtanh: min is 1 and max is 1, expected min < max");
+    expect(() => a.gelu(x(), { approximate: "erf" as never })).toThrow(
+      'gelu: approximate is "erf", expected none or tanh',
+    );
+    expect(() => a.softplus(x(), { beta: 0 })).toThrow("softplus: beta is 0, expected a number above 0");
+    expect(() => a.softplus(x(), { alpha: 0 } as never)).toThrow('softplus: unknown option "alpha"');
+  });
 });

@@ -33,7 +33,7 @@ fn precisePow(a: f32, b: f32) -> f32 {
 
 // a^b, multiplied out for a whole b from 0 to 16, so that small powers are exact.
 fn power(a: f32, b: f32) -> f32 {
-  if (b == 0.5) { return sqrt(a); }
+  if (b == 0.5 && a >= 0.0) { return sqrt(a); }
   if (!(floor(b) == b && b >= 0.0 && b <= 16.0)) { return precisePow(a, b); }
   var y = 1.0;
   var square = a;
