@@ -5,6 +5,7 @@ import { ceilDiv, dispatch, type Kernel, loadKernel, type ReferenceArray } from 
 import { DTYPES, type DType, elementType, expectDType } from "../../tensor/dtype.ts";
 import { checkShape, formatShape, type Shape, sizeOf } from "../../tensor/shape.ts";
 import { empty, type NestedArray, resolveDevice, Tensor, type TensorOptions } from "../../tensor/tensor.ts";
+import { expectValue, fillStorage } from "../assign/fill.ts";
 
 export interface CreationOptions<D extends DType = DType> extends TensorOptions<D> {
   requiresGrad?: boolean;
@@ -145,27 +146,38 @@ function generate<D extends DType>(
   return y;
 }
 
-/** Fills `shape` with one value; for bool, anything but 0 is true. */
+function filled<D extends DType>(
+  op: string,
+  shape: Shape,
+  value: number,
+  { requiresGrad = false, ...options }: CreationOptions<D>,
+): Tensor<D> {
+  const y = empty(shape, options);
+  fillStorage(y, expectValue(op, value, y.dtype));
+  if (requiresGrad) y.requiresGrad = true;
+  return y;
+}
+
+/** Fills `shape` with one value; for bool, anything but 0 is true. @throws ValueError for a value the dtype does not have */
 export function full<D extends DType = "f32">(
   shape: Shape,
   value: number,
   options: CreationOptions<D> = {},
 ): Tensor<D> {
   checkOptions("full", options, OPTIONS);
-  const start = options.dtype === "bool" ? Number(value !== 0) : value;
-  return generate(shape, "sequence", { start }, options);
+  return filled("full", shape, value, options);
 }
 
 /** Fills `shape` with 0. */
 export function zeros<D extends DType = "f32">(shape: Shape, options: CreationOptions<D> = {}): Tensor<D> {
   checkOptions("zeros", options, OPTIONS);
-  return generate(shape, "sequence", {}, options);
+  return filled("zeros", shape, 0, options);
 }
 
 /** Fills `shape` with 1. */
 export function ones<D extends DType = "f32">(shape: Shape, options: CreationOptions<D> = {}): Tensor<D> {
   checkOptions("ones", options, OPTIONS);
-  return generate(shape, "sequence", { start: 1 }, options);
+  return filled("ones", shape, 1, options);
 }
 
 /** The identity matrix [rows, cols]; square where `cols` is left out. */
