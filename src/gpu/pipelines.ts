@@ -103,6 +103,7 @@ const words = { u32: new Uint32Array(scratch), i32: new Int32Array(scratch), f32
 
 /** Lays `params` out as the WGSL struct; the returned words are valid until the next call. */
 export function packParams(label: string, layout: ParamsLayout, params: Params | undefined): Uint32Array<ArrayBuffer> {
+  words.u32.fill(0, 0, layout.words); // padding too, since uniforms are cached by content
   for (const { name, scalar, length, wordOffset } of layout.fields) {
     const value = params?.[name];
     if (typeof value === "number") words[scalar][wordOffset] = value;
