@@ -10,4 +10,60 @@ export interface Equivalent {
   readonly reason: string;
 }
 
-export const equivalents: readonly Equivalent[] = [];
+const EVERY_LANE = "every lane has the result of the reduction, so it does not matter which of them store it";
+
+export const equivalents: readonly Equivalent[] = [
+  { line: "if (lane == 0u) {", becomes: "if (true) {", reason: EVERY_LANE },
+  { line: "if (lane == 0u) {", becomes: "if (lane == 1u) {", reason: EVERY_LANE },
+  { line: "if (lane == 0u) {", becomes: "if (lane != 0u) {", reason: EVERY_LANE },
+  { line: "if (lane == 0u) {", becomes: "if (!(lane == 0u)) {", reason: EVERY_LANE },
+  {
+    file: "src/kernels/adam/adam-steps.wgsl",
+    fn: "oneMinusExp",
+    line: "y < -0.25",
+    becomes: "y <= -0.25",
+    reason: "one more halving gives the same function",
+  },
+  {
+    file: "src/kernels/adam/adam-steps.wgsl",
+    fn: "advance",
+    line: ", 0.0);",
+    becomes: ", 1.0);",
+    reason: "nothing reads the fourth component",
+  },
+  {
+    file: "src/kernels/clip-grad/clip-grad.wgsl",
+    fn: "term",
+    line: "params.power == 1.0 ||",
+    becomes: "params.power == 2.0 ||",
+    reason: "the general case is right for the power 1 too, only slower",
+  },
+  {
+    file: "src/kernels/clip-grad/clip-grad.wgsl",
+    fn: "term",
+    line: "||",
+    becomes: "&&",
+    reason: "the general case is right for the power 1 too, which stands for the largest magnitude as well",
+  },
+  {
+    file: "src/kernels/clip-grad/clip-grad.wgsl",
+    fn: "join",
+    line: "a + b",
+    becomes: "a - b",
+    reason: "blocks and finish both join onto 0: the sign is turned twice",
+  },
+  {
+    file: "src/kernels/clip-grad/clip-grad.wgsl",
+    fn: "finish",
+    line: "LARGEST == 0u && params.power != 1.0",
+    becomes: "LARGEST == 0u || params.power != 1.0",
+    reason: "it differs for the power 1 only, where it takes the first power",
+  },
+  {
+    file: "src/kernels/creation/creation.wgsl",
+    fn: "sequence",
+    line: "i >= params.half",
+    becomes: "i > params.half",
+    reason: "both formulas give the middle element",
+  },
+];

@@ -11,14 +11,14 @@ import { blankComments, changedLine, functionsOf, type Mutation, mutationsOf, re
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 
 export interface Mutant extends Mutation {
-  /** From the root: a `.wgsl` file, or the table of elementwise ops. */
+  /** From the root: a `.wgsl` file, or a TypeScript file with expressions that are appended to one. */
   readonly file: string;
-  /** The op of the table that this is a mutant of. */
-  readonly op?: string;
-  /** The function it is in; for an op of a table f, df, dfa or dfb. */
+  /** The function it is in, or the expression's name. */
   readonly fn: string;
-  /** What is mutated: the file's text, or the table's expression. */
+  /** What is mutated: the file's text, or the expression. */
   readonly text: string;
+  /** For an expression: the kernel and the appended function that it is the body of, where they are known. */
+  readonly appended?: { readonly kernel?: string; readonly fn?: string };
   readonly line: string;
   readonly becomes: string;
   readonly lineNumber: number;
@@ -26,13 +26,14 @@ export interface Mutant extends Mutation {
   readonly tests: readonly string[];
 }
 
-const PER_FUNCTION = 8;
-const PER_EXPRESSION = 4;
+const PER_ENTRY = 8;
+const PER_FUNCTION = 4;
+const PER_EXPRESSION = 3;
 
 /** Every mutant of the files and ops whose name contains one of `names`, or a seeded sample of each function's. */
 export function findMutants(names: readonly string[], all: boolean): { every: Mutant[]; chosen: Mutant[] } {
   const isWanted = (name: string) => names.length === 0 || names.some((part) => name.includes(part));
-  const groups = [...wgslGroups(isWanted), ...tableGroups(isWanted)];
+  const groups = [...wgslGroups(isWanted), ...tableGroups(isWanted), ...literalGroups(isWanted)];
   return {
     every: groups.flatMap(({ mutants }) => mutants),
     chosen: groups.flatMap(({ mutants, limit }) => (all ? mutants : sample(mutants, limit))),
@@ -65,50 +66,45 @@ function* wgslGroups(isWanted: (name: string) => boolean): Generator<Group> {
     const entries = functions.filter(({ isEntry }) => isEntry).map(({ name }) => name);
     const reached = isLibrary(file) ? calledInLibraries : reachedFrom(entries, functions);
     const tests = testsOf(file);
-    for (const { name: fn, start, end } of functions) {
+    for (const { name: fn, isEntry, start, end } of functions) {
       if (!reached.has(fn)) continue;
       const mutants = mutationsOf(code, start, end).map((mutation) => {
         const { number: lineNumber, ...lines } = changedLine(text, mutation);
         return { ...mutation, file, fn, text, ...lines, lineNumber, tests };
       });
-      yield { mutants, limit: PER_FUNCTION };
+      yield { mutants, limit: isEntry ? PER_ENTRY : PER_FUNCTION };
     }
   }
 }
 
-const TABLES = [
-  { file: "src/kernels/elementwise/unary-ops.ts", ops: unaryOps as Map<string, UnaryOp & BinaryOp>, swap: null },
-  {
-    file: "src/kernels/elementwise/binary-ops.ts",
-    ops: binaryOps as Map<string, UnaryOp & BinaryOp>,
-    swap: ["a", "b"],
-  },
-] as const;
+const ELEMENTWISE = "src/kernels/elementwise/";
+// The table's fields, and the functions that they become the bodies of.
+const FIELDS = { f: "f", integers: "f", df: "df", dfa: "dfa", dfb: "dfb" } as const;
 
+/** The tables of elementwise ops, as they are when loaded: some entries are computed. */
 function* tableGroups(isWanted: (name: string) => boolean): Generator<Group> {
-  for (const { file, ops, swap } of TABLES) {
-    const tests = testsOf(file);
+  for (const [ops, wgsl, operands] of [
+    [unaryOps as Map<string, UnaryOp & BinaryOp>, "unary.wgsl", []],
+    [binaryOps as Map<string, UnaryOp & BinaryOp>, "binary.wgsl", ["a", "b"]],
+  ] as const) {
+    const tests = testsOf(ELEMENTWISE + wgsl);
     for (const [op, entry] of ops) {
+      const file = sources(".ts").find(
+        (name) => name.startsWith(ELEMENTWISE) && imports.get(name)!.text.includes(`"${op}"`),
+      )!;
       if (!isWanted(op) && !isWanted(file)) continue;
-      for (const fn of ["f", "df", "dfa", "dfb"] as const) {
-        const text = entry[fn];
-        if (!text) continue;
-        // A function's body, so that what is broken in WGSL files is broken here.
-        const body = `return ${text};`;
-        const mutations = mutationsOf(body, 0, body.length).map((mutation) => ({
-          ...mutation,
-          start: mutation.start - "return ".length,
-          end: mutation.end - "return ".length,
-        }));
-        mutations.push({ kind: "off by one", start: 0, end: text.length, replacement: `(${text}) + 1` });
-        for (const { 0: name, index } of text.matchAll(/\b[ab]\b/g)) {
-          if (!swap) continue;
-          const replacement = name === "a" ? "b" : "a";
-          mutations.push({ kind: "swapped operand", start: index, end: index + 1, replacement });
-        }
-        const mutants = mutations.map((mutation) => {
-          const { line, becomes } = changedLine(text, mutation);
-          return { ...mutation, file, op, fn, text, line, becomes, lineNumber: lineOf(file, op), tests };
+      for (const [field, fn] of Object.entries(FIELDS)) {
+        const text = entry[field as keyof typeof FIELDS];
+        if (!text || (field === "integers" && text === entry.f)) continue;
+        const mutants = mutantsOfExpression(text, operands).map((mutation) => {
+          return {
+            ...mutation,
+            file,
+            fn: `${op}.${field}`,
+            appended: { kernel: op, fn },
+            lineNumber: lineOf(file, `"${op}"`),
+            tests,
+          };
         });
         yield { mutants, limit: PER_EXPRESSION };
       }
@@ -116,9 +112,59 @@ function* tableGroups(isWanted: (name: string) => boolean): Generator<Group> {
   }
 }
 
-function lineOf(file: string, op: string): number {
-  const lines = readFileSync(join(root, file), "utf8").split("\n");
-  return lines.findIndex((line) => line.includes(`"${op}"`)) + 1;
+/**
+ * The literals of other files whose folder appends expressions to a kernel. Whether a literal is one of them shows when
+ * kernels are loaded.
+ */
+function* literalGroups(isWanted: (name: string) => boolean): Generator<Group> {
+  const appends = sources(".ts")
+    .filter((file) => /\{ return \$\{/.test(imports.get(file)!.text))
+    .map(dirname);
+  for (const file of sources(".ts")) {
+    const { text } = imports.get(file)!;
+    if (!appends.includes(dirname(file)) || !isWanted(file) || /\.test\.|\.reference\./.test(file)) continue;
+    const isTable = file.startsWith(ELEMENTWISE) && /from "\.\/(unary|binary)\.ts"/.test(text);
+    if (isTable) continue;
+    const tests = testsOf(file);
+    const literals = [...text.matchAll(/(\w+)(?:: | = )(?:[^"\n]* \? "[^"]*" : )?"([^"\n]+)"/g)];
+    for (const { 1: field, 2: literal, index } of literals) {
+      // Words in a row are a sentence, a lone word is a name.
+      if (/[a-z] [a-z]/i.test(literal!) || !/[-+*/(<>=&|]|^[\d.]+$/.test(literal!)) continue;
+      const op = [...text.slice(0, index).matchAll(/name: "(\w+)"/g)].at(-1)?.[1];
+      const fn = op ? `${op}.${field}` : field!;
+      const mutants = mutantsOfExpression(literal!, []).map((mutation) => {
+        return { ...mutation, file, fn, appended: {}, lineNumber: lineOf(file, `"${literal}"`), tests };
+      });
+      yield { mutants, limit: PER_EXPRESSION };
+    }
+  }
+}
+
+function mutantsOfExpression(text: string, operands: readonly string[]) {
+  // A function's body, so that what is broken in WGSL files is broken here.
+  const head = "return ";
+  const body = `${head}${text};`;
+  const mutations = mutationsOf(body, 0, body.length).map((mutation) => ({
+    ...mutation,
+    start: mutation.start - head.length,
+    end: mutation.end - head.length,
+  }));
+  mutations.push({ kind: "off by one", start: 0, end: text.length, replacement: `(${text}) + 1` });
+  for (const [i, name] of operands.entries()) {
+    const other = operands[(i + 1) % operands.length]!;
+    for (const { index } of text.matchAll(new RegExp(`\\b${name}\\b`, "g"))) {
+      mutations.push({ kind: "swapped operand", start: index, end: index + name.length, replacement: other });
+    }
+  }
+  return mutations.map((mutation) => {
+    const { line, becomes } = changedLine(text, mutation);
+    return { ...mutation, text, line, becomes };
+  });
+}
+
+function lineOf(file: string, part: string): number {
+  const { text } = imports.get(file)!;
+  return text.slice(0, text.indexOf(part)).split("\n").length;
 }
 
 /** A few mutants of each kind in turn. It depends on nothing but the lines, so that other edits do not change the choice. */

@@ -6,12 +6,12 @@ import { appendFileSync, readFileSync } from "node:fs";
 import fc from "fast-check";
 import { afterAll, beforeEach, type RunnerTestCase, type RunnerTestSuite, TestRunner } from "vitest";
 import { findAdapter, openDevice } from "../../src/gpu/adapter.ts";
-import type { Kernel } from "../../src/gpu/kernel.ts";
+import type { Family, Kernel } from "../../src/gpu/kernel.ts";
 import { platform } from "../../src/gpu/platform.ts";
 import { WebGpuDevice } from "../../src/gpu/webgpu.ts";
 import { paramsAsUniform, parseWgsl } from "../../src/gpu/wgsl.ts";
 import type { Mutant } from "./mutants.ts";
-import { functionsOf, mutate, reachedFrom } from "./mutate.ts";
+import { blankComments, functionsOf, mutate, reachedFrom } from "./mutate.ts";
 
 /** What main.ts asks of a test process. */
 export interface Job {
@@ -75,32 +75,58 @@ function withMutant(kernel: Kernel, mutant: Mutant): Kernel {
   return { name: kernel.name, reference: kernel.reference, variant, entry } as unknown as Kernel;
 }
 
-function brokenSource(kernel: Kernel, family: "gpu" | "software", mutant: Mutant): string | null {
+function brokenSource(kernel: Kernel, family: Family, mutant: Mutant): string | null {
   const { source } = kernel.variant(family);
-  if (mutant.op === undefined) {
-    return source.includes(mutant.text) ? source.replace(mutant.text, () => mutate(mutant.text, mutant)) : null;
+  if (!mutant.appended) {
+    return includes(kernel, family, mutant) ? source.replace(mutant.text, () => mutate(mutant.text, mutant)) : null;
   }
-  if (kernel.name !== mutant.op) return null;
-  const lines = source.split("\n");
-  const at = lines.findIndex(
-    (line) => line.startsWith(`fn ${mutant.fn}(`) && line.endsWith(` return ${mutant.text}; }`),
-  );
-  if (at < 0) return null;
-  lines[at] = lines[at]!.replace(` return ${mutant.text}; }`, () => ` return ${mutate(mutant.text, mutant)}; }`);
-  return lines.join("\n");
+  const fn = appendedFunction(kernel, family, mutant);
+  if (!fn) return null;
+  const body = (expression: string) => ` return ${expression}; }`;
+  return source.replace(fn, () => fn.replace(body(mutant.text), () => body(mutate(mutant.text, mutant))));
 }
 
-const reachable = new Map<string, ReadonlySet<string>>();
+const inclusions = new Map<Kernel, Map<string, boolean>>();
 
-function isReached(mutant: Mutant, kernels: ReadonlyMap<Kernel, ReadonlySet<string>>): Kernel | null {
+function includes(kernel: Kernel, family: Family, { file, text }: Mutant): boolean {
+  const known = getOrPut(inclusions, kernel, () => new Map<string, boolean>());
+  return getOrPut(known, family + file, () => kernel.variant(family).source.includes(text));
+}
+
+const oneLiners = new Map<Kernel, Map<Family, string[]>>();
+
+/** The line of the function whose body the mutant's expression is. */
+function appendedFunction(kernel: Kernel, family: Family, { appended, text }: Mutant): string | undefined {
+  if (appended!.kernel && kernel.name !== appended!.kernel) return undefined;
+  const byFamily = getOrPut(oneLiners, kernel, () => new Map<Family, string[]>());
+  const lines = getOrPut(byFamily, family, () => {
+    return kernel
+      .variant(family)
+      .source.split("\n")
+      .filter((line) => /^fn .*; }$/.test(line));
+  });
+  const start = appended!.fn ? `fn ${appended!.fn}(` : "fn ";
+  return lines.find((line) => line.startsWith(start) && line.endsWith(` return ${text}; }`));
+}
+
+const reachable = new Map<Kernel, Map<string, ReadonlySet<string>>>();
+
+function functionsReached(kernel: Kernel, family: Family, entry: string): ReadonlySet<string> {
+  const known = getOrPut(reachable, kernel, () => new Map<string, ReadonlySet<string>>());
+  return getOrPut(known, family + entry, () => {
+    return reachedFrom([entry], functionsOf(blankComments(kernel.variant(family).source)));
+  });
+}
+
+/** The kernel among `kernels` one of whose entries reaches the mutant. */
+function reachedKernel(mutant: Mutant, kernels: ReadonlyMap<Kernel, ReadonlySet<string>>): Kernel | null {
   for (const [kernel, entries] of kernels) {
     for (const { family } of devices) {
-      if (brokenSource(kernel, family, mutant) === null) continue;
-      const { source } = kernel.variant(family);
-      for (const entry of entries) {
-        const functions = getOrPut(reachable, `${entry}\n${source}`, () => reachedFrom([entry], functionsOf(source)));
-        if (functions.has(mutant.fn)) return kernel;
-      }
+      if (!mutant.appended && !includes(kernel, family, mutant)) continue;
+      const line = mutant.appended && appendedFunction(kernel, family, mutant);
+      if (mutant.appended && !line) continue;
+      const fn = line ? /^fn (\w+)/.exec(line)![1]! : mutant.fn;
+      for (const entry of entries) if (functionsReached(kernel, family, entry).has(fn)) return kernel;
     }
   }
   return null;
@@ -246,9 +272,9 @@ afterAll(async () => {
 }, DAY);
 
 async function tryMutant(next: Mutant, tests: readonly (readonly [RunnerTestCase, number])[]): Promise<Result> {
-  const reaching = tests.filter(([test]) => isReached(next, reached.get(test)!));
+  const reaching = tests.filter(([test]) => reachedKernel(next, reached.get(test)!));
   if (reaching.length === 0) return { outcome: "unreached" };
-  if (!(await isValid(withMutant(isReached(next, reached.get(reaching[0]![0])!)!, next))))
+  if (!(await isValid(withMutant(reachedKernel(next, reached.get(reaching[0]![0])!)!, next))))
     return { outcome: "invalid" };
   for (const [test, seconds] of reaching) {
     mutant = next;
