@@ -1,6 +1,7 @@
 /** The table of activation functions. Formulas and defaults are PyTorch's. */
 import { checkOptions, ValueError } from "../../gpu/errors.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
+import { ACTIVATIONS } from "../lib/lib.ts";
 import {
   erfc as erfcReference,
   sigmoid as sigmoidReference,
@@ -65,6 +66,7 @@ export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
 }
 
 const applyElu = unaryWith("elu", {
+  lib: ACTIVATIONS,
   f: "elu(x, params.p)",
   df: "eluDerivative(s, params.p)",
   reference: {
@@ -92,6 +94,7 @@ const SELU_ALPHA = 1.6732632423543772;
  * @see Klambauer et al. 2017, https://arxiv.org/abs/1706.02515
  */
 export const selu: (x: Tensor) => Tensor = unary("selu", {
+  lib: ACTIVATIONS,
   f: "1.050701 * elu(x, 1.6732632)",
   df: "1.050701 * eluDerivative(s, 1.6732632)",
   reference: {
@@ -111,6 +114,7 @@ function normalCdf(x: number): number {
 }
 
 const geluNone: (x: Tensor) => Tensor = unary("gelu", {
+  lib: ACTIVATIONS,
   f: "gelu(x)",
   df: "geluDerivative(s)",
   reference: {
@@ -129,6 +133,7 @@ const TWICE = 2 * Math.sqrt(2 / Math.PI);
 const CUBIC = 0.044715;
 
 const geluTanh: (x: Tensor) => Tensor = unary("geluTanh", {
+  lib: ACTIVATIONS,
   f: "geluTanh(x)",
   df: "geluTanhDerivative(s)",
   reference: {
@@ -171,6 +176,7 @@ export function gelu(x: Tensor, options: { approximate?: "none" | "tanh" } = {})
  * @see Elfwing et al. 2017, https://arxiv.org/abs/1702.03118
  */
 export const silu: (x: Tensor) => Tensor = unary("silu", {
+  lib: ACTIVATIONS,
   f: "silu(x)",
   df: "siluDerivative(s)",
   reference: {
@@ -184,6 +190,7 @@ export const silu: (x: Tensor) => Tensor = unary("silu", {
 });
 
 const applySoftplus = unaryWith("softplus", {
+  lib: ACTIVATIONS,
   f: "softplusWith(x, params.p, params.q)",
   df: "softplusWithDerivative(s, params.p, params.q)",
   reference: {
@@ -223,6 +230,7 @@ export const logSigmoid: (x: Tensor) => Tensor = unary("logSigmoid", {
  * @see Misra 2019, https://arxiv.org/abs/1908.08681
  */
 export const mish: (x: Tensor) => Tensor = unary("mish", {
+  lib: ACTIVATIONS,
   f: "mish(x)",
   df: "mishDerivative(s)",
   reference: {
@@ -244,6 +252,7 @@ export const mish: (x: Tensor) => Tensor = unary("mish", {
  * @see Howard et al. 2019, https://arxiv.org/abs/1905.02244
  */
 export const hardswish: (x: Tensor) => Tensor = unary("hardswish", {
+  lib: ACTIVATIONS,
   f: "hardswish(x)",
   df: "hardswishDerivative(s)",
   reference: {

@@ -3,6 +3,7 @@
  * arithmetic wraps around, and a division of an integer by 0 gives 0.
  */
 import type { Tensor } from "../../tensor/tensor.ts";
+import { POWER, TRIGONOMETRY } from "../lib/lib.ts";
 import {
   floorDivide as floorDivideReference,
   pow as powReference,
@@ -56,6 +57,7 @@ export const div: (a: Operand, b: Operand) => Tensor = binary("div", {
  * gradient with respect to b is 0 where a = 0 and b >= 0.
  */
 export const pow: (a: Operand, b: Operand) => Tensor = binary("pow", {
+  lib: POWER,
   f: "power(a, b)",
   dfa: "select(b * power(a, b - 1.0), 0.0, b == 0.0)",
   dfb: "select(power(a, b) * preciseLog(a), 0.0, a == 0.0 && b >= 0.0)",
@@ -106,6 +108,7 @@ export const minimum: (a: Operand, b: Operand) => Tensor = binary("minimum", {
 
 /** Computes a - b * floor(a / b), which has the sign of b, as Python's %. It is exact but for one rounding. */
 export const remainder: (a: Operand, b: Operand) => Tensor = binary("remainder", {
+  lib: POWER,
   f: "remainder(a, b)",
   reference: { f: pythonRemainder },
   composed: [(dy) => dy, (dy, a, b) => neg(mul(dy, floorDivide(a, b)))],
@@ -116,6 +119,7 @@ export const remainder: (a: Operand, b: Operand) => Tensor = binary("remainder",
 
 /** Computes a - b * trunc(a / b), which has the sign of a, as C's fmod. It is exact. */
 export const fmod: (a: Operand, b: Operand) => Tensor = binary("fmod", {
+  lib: POWER,
   f: "fmod(a, b)",
   dfa: "1.0",
   dfb: "-round((a - fmod(a, b)) / b)",
@@ -127,6 +131,7 @@ export const fmod: (a: Operand, b: Operand) => Tensor = binary("fmod", {
 
 /** Computes floor(a / b), of the exact quotient where that is below 2^20. Its gradient is 0. */
 export const floorDivide: (a: Operand, b: Operand) => Tensor = binary("floorDivide", {
+  lib: POWER,
   f: "floorDivide(a, b)",
   reference: { f: floorDivideReference },
   integers: "select(a / b - select(T(0), T(1), a % b != T(0) && (a ^ b) < T(0)), T(0), b == T(0))",
@@ -135,6 +140,7 @@ export const floorDivide: (a: Operand, b: Operand) => Tensor = binary("floorDivi
 
 /** Computes the angle of the point (b, a), from -pi to pi; zeros and infinities as in C. Its gradient at (0, 0) is 0. */
 export const atan2: (a: Operand, b: Operand) => Tensor = binary("atan2", {
+  lib: TRIGONOMETRY,
   f: "preciseAtan2(a, b)",
   dfa: "select(b / hypot(a, b) / hypot(a, b), 0.0, a == 0.0 && b == 0.0)",
   dfb: "select(-a / hypot(a, b) / hypot(a, b), 0.0, a == 0.0 && b == 0.0)",

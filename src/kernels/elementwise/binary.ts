@@ -3,12 +3,12 @@
  * derivatives in WGSL, and the same in TypeScript, which define them. `binary-ops.ts` is the table.
  */
 import { expectSameDevice, record, requiresGrad } from "../../autograd/record.ts";
-import { dispatch, type Kernel, loadKernel } from "../../gpu/kernel.ts";
+import { dispatch, type Kernel, type Library, loadKernel } from "../../gpu/kernel.ts";
 import { type DType, elementType, isFloat } from "../../tensor/dtype.ts";
 import { broadcastShapes, type Shape } from "../../tensor/shape.ts";
 import { empty, isTensor, type Tensor } from "../../tensor/tensor.ts";
 import { zeros } from "../creation/creation.ts";
-import { BROADCAST, MATH, POWER, TRIGONOMETRY } from "../lib/lib.ts";
+import { BROADCAST, MATH } from "../lib/lib.ts";
 import { sumTo } from "../reduce/sum-to.ts";
 import { type Iteration, lift, plan, vectorOf, walk } from "./iteration.ts";
 import { commonDType, deviceOf, type Operand, operandAs } from "./operand.ts";
@@ -40,6 +40,8 @@ export interface BinaryOp {
   /** `bool` for comparisons and logic; logic has its operands as bool too. */
   readonly result?: "bool";
   readonly operands?: "bool";
+  /** What its WGSL calls beside MATH. */
+  readonly lib?: Library;
 }
 
 type OperandGradient = (dy: Tensor, a: Tensor, b: Tensor) => Tensor;
@@ -139,7 +141,7 @@ function declareKernel(op: BinaryOp, dtype: DType, width: 1 | 4, packed: readonl
   const slope = (expression: string | undefined) => (integer ? "0.0" : (expression ?? "0.0"));
   return loadKernel(new URL("./binary.wgsl", import.meta.url), {
     name,
-    lib: [BROADCAST, MATH, POWER, TRIGONOMETRY],
+    lib: op.lib ? [BROADCAST, MATH, op.lib] : [BROADCAST, MATH],
     append: `alias T = ${T};
 alias R = ${R};
 alias A = ${vectorOf(T, packed[0] ? width : 1)};

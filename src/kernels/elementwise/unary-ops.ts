@@ -2,6 +2,7 @@
 import { checkOptions, ValueError } from "../../gpu/errors.ts";
 import { isFloat } from "../../tensor/dtype.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
+import { TRIGONOMETRY } from "../lib/lib.ts";
 import {
   erfc as erfcReference,
   erf as erfReference,
@@ -134,6 +135,7 @@ export const log10: (x: Tensor) => Tensor = unary("log10", {
 
 /** Computes the sine of x, in radians; accurate for every x. */
 export const sin: (x: Tensor) => Tensor = unary("sin", {
+  lib: TRIGONOMETRY,
   f: "preciseSin(x)",
   df: "preciseCos(s)",
   reference: { f: Math.sin, df: Math.cos },
@@ -142,6 +144,7 @@ export const sin: (x: Tensor) => Tensor = unary("sin", {
 
 /** Computes the cosine of x, in radians; accurate for every x. */
 export const cos: (x: Tensor) => Tensor = unary("cos", {
+  lib: TRIGONOMETRY,
   f: "preciseCos(x)",
   df: "-preciseSin(s)",
   reference: { f: Math.cos, df: (x) => -Math.sin(x) },
@@ -150,6 +153,7 @@ export const cos: (x: Tensor) => Tensor = unary("cos", {
 
 /** Computes the tangent of x, in radians; accurate for every x. */
 export const tan: (x: Tensor) => Tensor = unary("tan", {
+  lib: TRIGONOMETRY,
   f: "preciseTan(x)",
   df: "1.0 + s * s",
   saves: "y",
@@ -159,6 +163,7 @@ export const tan: (x: Tensor) => Tensor = unary("tan", {
 
 /** Computes the angle in [-pi / 2, pi / 2] whose sine is x; NaN outside [-1, 1]. */
 export const asin: (x: Tensor) => Tensor = unary("asin", {
+  lib: TRIGONOMETRY,
   f: "preciseAsin(x)",
   df: "inverseSqrt((1.0 - s) * (1.0 + s))",
   reference: { f: Math.asin, df: (x) => 1 / Math.sqrt(1 - x * x) },
@@ -167,6 +172,7 @@ export const asin: (x: Tensor) => Tensor = unary("asin", {
 
 /** Computes the angle in [0, pi] whose cosine is x; NaN outside [-1, 1]. */
 export const acos: (x: Tensor) => Tensor = unary("acos", {
+  lib: TRIGONOMETRY,
   f: "preciseAcos(x)",
   df: "-inverseSqrt((1.0 - s) * (1.0 + s))",
   reference: { f: Math.acos, df: (x) => -1 / Math.sqrt(1 - x * x) },
@@ -175,6 +181,7 @@ export const acos: (x: Tensor) => Tensor = unary("acos", {
 
 /** Computes the angle in [-pi / 2, pi / 2] whose tangent is x. */
 export const atan: (x: Tensor) => Tensor = unary("atan", {
+  lib: TRIGONOMETRY,
   f: "preciseAtan(x)",
   df: "1.0 / (1.0 + s * s)",
   reference: { f: Math.atan, df: (x) => 1 / (1 + x * x) },

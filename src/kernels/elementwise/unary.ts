@@ -3,12 +3,12 @@
  * TypeScript, which define them. `unary-ops.ts` and `activations.ts` are the tables.
  */
 import { record } from "../../autograd/record.ts";
-import { dispatch, type Kernel, loadKernel } from "../../gpu/kernel.ts";
+import { dispatch, type Kernel, type Library, loadKernel } from "../../gpu/kernel.ts";
 import { type DType, elementType, isFloat } from "../../tensor/dtype.ts";
 import { empty, type Tensor } from "../../tensor/tensor.ts";
 import { cast } from "../cast/cast.ts";
 import { zerosLike } from "../creation/creation.ts";
-import { ACTIVATIONS, MATH, POWER, TRIGONOMETRY } from "../lib/lib.ts";
+import { MATH } from "../lib/lib.ts";
 import { groupsFor, lift, vectorOf, type Width, widthFor } from "./iteration.ts";
 
 export interface UnaryOp {
@@ -34,6 +34,8 @@ export interface UnaryOp {
   readonly integerReference?: (x: number) => number;
   /** `bool` for tests. */
   readonly result?: "bool";
+  /** What its WGSL calls beside MATH. */
+  readonly lib?: Library;
 }
 
 /** Every unary op by name, for tests and documentation. */
@@ -108,7 +110,7 @@ function declareKernel(op: UnaryOp, dtype: DType, width: Width): Kernel {
   const define = isFloat(dtype) ? reference.f : (op.integerReference ?? reference.f);
   return loadKernel(new URL("./unary.wgsl", import.meta.url), {
     name,
-    lib: [MATH, TRIGONOMETRY, POWER, ACTIVATIONS],
+    lib: op.lib ? [MATH, op.lib] : [MATH],
     append: `alias T = ${T};
 alias R = ${R};
 alias X = ${vectorOf(T, width)};
