@@ -49,6 +49,7 @@ export interface CheckOptions {
 export type CheckedOp = (...inputs: Tensor[]) => Tensor | readonly Tensor[];
 
 const DEFAULT: Tolerance = { relative: 1e-5, absolute: 1e-6 };
+const EXACT: Tolerance = { relative: 1e-11, absolute: 1e-11 }; // between two float64 computations
 // Above this many input elements, central differences are taken along one random direction instead of each element.
 const MAX_ELEMENTS_ONE_BY_ONE = 120;
 const TINY_DISPATCH_LIMIT = 3;
@@ -108,6 +109,12 @@ export async function checkOp(
   }
 
   if (!gradient) return;
+  if (second) {
+    for (const [i, dx] of (await composedGradients(op, hosts)).entries()) {
+      const fused = expected.gradients[i];
+      if (dx && fused) expectClose(dx, fused, EXACT, `the gradient of input ${i} as ops`);
+    }
+  }
   const tensors = hosts.map((host) => toDevice(host, deviceNamed("cpu:f64")));
   const floats = hosts.filter(({ dtype }) => isFloat(dtype)).reduce((total, { values }) => total + values.length, 0);
   if (floats <= MAX_ELEMENTS_ONE_BY_ONE) {
@@ -119,28 +126,40 @@ export async function checkOp(
   for (const tensor of tensors) tensor.dispose();
 }
 
+/** Outputs and gradients on one device, inside of a scope. */
+function evaluate(op: CheckedOp, hosts: readonly HostTensor[], device: Device, gradient: boolean, createGraph = false) {
+  const xs = hosts.map((host) => toDevice(host, device));
+  if (gradient) for (const x of xs) if (isFloat(x.dtype)) x.requiresGrad = true;
+  const result = op(...xs);
+  const outputs = Array.isArray(result) ? [...(result as Tensor[])] : [result as Tensor];
+  const differentiable = outputs.filter((y) => y.requiresGrad);
+  const floats = xs.filter((x) => isFloat(x.dtype));
+  const found =
+    gradient && differentiable.length > 0
+      ? grad(differentiable, floats, {
+          gradOutputs: differentiable.map((y) => toDevice(weightsFor(y.shape), device)),
+          allowUnused: true,
+          createGraph,
+        })
+      : [];
+  const gradients = xs.map((x) => (isFloat(x.dtype) ? (found.shift() ?? null) : null));
+  return { outputs, gradients };
+}
+
+/** The gradients by the second backward, which stands in for a fused one where a graph of it is wanted. */
+async function composedGradients(op: CheckedOp, hosts: readonly HostTensor[]): Promise<(HostTensor | null)[]> {
+  const device = deviceNamed("cpu:f64");
+  const gradients = withDevice(device, () =>
+    scope(() => evaluate(op, hosts, device, true, true).gradients.map((dx) => dx?.detach() ?? null)),
+  );
+  const values = await Promise.all(gradients.map((dx) => (dx ? toHost(dx) : null)));
+  for (const dx of gradients) dx?.dispose();
+  return values;
+}
+
 /** Runs the op and its backward on one device, and checks that nothing stays behind. */
 async function run(op: CheckedOp, hosts: readonly HostTensor[], device: Device, gradient: boolean): Promise<Outcome> {
-  const once = () =>
-    withDevice(device, () =>
-      scope(() => {
-        const xs = hosts.map((host) => toDevice(host, device));
-        if (gradient) for (const x of xs) if (isFloat(x.dtype)) x.requiresGrad = true;
-        const result = op(...xs);
-        const outputs = Array.isArray(result) ? [...(result as Tensor[])] : [result as Tensor];
-        const differentiable = outputs.filter((y) => y.requiresGrad);
-        const floats = xs.filter((x) => isFloat(x.dtype));
-        const found =
-          gradient && differentiable.length > 0
-            ? grad(differentiable, floats, {
-                gradOutputs: differentiable.map((y) => toDevice(weightsFor(y.shape), device)),
-                allowUnused: true,
-              })
-            : [];
-        const gradients = xs.map((x) => (isFloat(x.dtype) ? (found.shift() ?? null) : null));
-        return { outputs, gradients };
-      }),
-    );
+  const once = () => withDevice(device, () => scope(() => evaluate(op, hosts, device, gradient)));
 
   const before = device.memory.storages;
   const { outputs, gradients } = once();
