@@ -5,8 +5,14 @@ import { ceilDiv, dispatch, loadKernel } from "../../gpu/kernel.ts";
 import { expectDType } from "../../tensor/dtype.ts";
 import { expectShape, formatShape, type Shape, sizeOf } from "../../tensor/shape.ts";
 import { empty, type Tensor } from "../../tensor/tensor.ts";
+import { full } from "../creation/creation.ts";
+import { add, mul, sub } from "../elementwise/binary-ops.ts";
+import { neg } from "../elementwise/unary-ops.ts";
 import { INDEX_ERROR, MATH, REDUCE } from "../lib/lib.ts";
 import { checkReduction, type Reduction } from "../losses/reduction.ts";
+import { sum } from "../reduce/sum.ts";
+import { logSoftmax, softmax } from "../softmax/softmax.ts";
+import { reshape, unsqueeze } from "../view/reshape.ts";
 import { crossEntropyReference } from "./cross-entropy.reference.ts";
 
 const kernel = loadKernel(new URL("./cross-entropy.wgsl", import.meta.url), {
@@ -119,6 +125,7 @@ function classLoss(
     inputs: constants.PROBABILITIES ? [logits, labels] : [logits],
     saved: { logits, labels, weight, stats, scale, plan },
     backward: classLossBackward,
+    composed: classLossComposed,
   });
   for (const temporary of [partials, stats, scale]) temporary?.dispose();
   return y;
@@ -210,4 +217,33 @@ function backwardLabels(dy: Tensor, { logits, labels, weight, stats, scale, plan
     groups: ceilDiv(labels.size, THREADS),
   });
   return dlabels;
+}
+
+// The same gradients as ops, with the target distribution as a tensor.
+function classLossComposed(dy: Tensor, saved: Saved, needs: readonly boolean[]) {
+  const { logits, labels, weight, scale, plan } = saved;
+  const { classes, keep, spread } = plan.params;
+  const { PROBABILITIES, LOG_PROBS } = plan.constants;
+  const axis = logits.rank === 1 ? 0 : 1;
+  const upstream = scale ? mul(dy, scale) : unsqueeze(dy, axis);
+  const perClass = weight && reshape(weight, [classes, ...logits.shape.slice(axis + 1).fill(1)]);
+  const weighted = (t: Tensor) => (perClass ? mul(t, perClass) : t);
+  const shares = PROBABILITIES ? weighted(add(mul(labels, keep), spread)) : sharesOfLabels(saved);
+
+  const mass = sum(shares, axis, { keepDim: true });
+  const dlogits = LOG_PROBS ? neg(shares) : sub(mul(softmax(logits, axis), mass), shares);
+  const dlabels = needs[1] ? weighted(mul(logSoftmax(logits, axis), -keep)) : null;
+  return [mul(upstream, dlogits), dlabels && mul(upstream, dlabels)];
+}
+
+// What is subtracted from the gradient of the logits, as it is for log-probabilities and an upstream gradient of -1.
+function sharesOfLabels(saved: Saved): Tensor {
+  const { params, constants } = saved.plan;
+  const plan = {
+    ...saved.plan,
+    params: { ...params, reduction: REDUCTIONS.sum },
+    constants: { ...constants, LOG_PROBS: 1 },
+  };
+  const { device } = saved.logits;
+  return backwardLogits(full([], -1, { device }), { ...saved, scale: full([], 1, { device }), plan });
 }

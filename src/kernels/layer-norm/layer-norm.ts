@@ -3,9 +3,11 @@ import { checkOptions } from "../../gpu/errors.ts";
 import { ceilDiv, dispatch } from "../../gpu/kernel.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import { empty, type Tensor } from "../../tensor/tensor.ts";
+import { add, mul, sub } from "../elementwise/binary-ops.ts";
+import { rsqrt, square } from "../elementwise/unary-ops.ts";
 import { MATH, REDUCE } from "../lib/lib.ts";
 import { loadPacked } from "../lib/packed.ts";
-import { sum } from "../reduce/sum.ts";
+import { mean, sum } from "../reduce/sum.ts";
 import { reshape } from "../view/reshape.ts";
 import { layerNormReference } from "./layer-norm.reference.ts";
 import { type NormalizedRows, normalizedRows } from "./normalized-rows.ts";
@@ -54,6 +56,7 @@ export function layerNorm(
     inputs: [x, weight, bias].filter((input) => input !== null),
     saved: { x, weight, stats, affineShape: (weight ?? bias)?.shape ?? null, hasBias: bias !== null, params },
     backward: layerNormBackward,
+    composed: layerNormComposed,
   });
   stats.dispose();
   return y;
@@ -97,4 +100,22 @@ function backwardAffine(dy: Tensor, { x, stats, affineShape, params }: Saved): [
     groups: ceilDiv(parts * cols, THREADS),
   });
   return [reshape(sum(weightParts, 0), affineShape!), reshape(sum(biasParts, 0), affineShape!)];
+}
+
+// The same gradients as ops.
+function layerNormComposed(dy: Tensor, { x, weight, affineShape, hasBias, params }: Saved) {
+  const { rows, cols, eps } = params;
+  const flat = (t: Tensor) => reshape(t, [rows, cols]);
+  const avg = (t: Tensor) => mean(t, 1, { keepDim: true });
+  const d = sub(flat(x), avg(flat(x)));
+  const rstd = rsqrt(add(avg(square(d)), eps));
+  const n = mul(d, rstd);
+  const g = weight ? mul(flat(dy), reshape(weight, [cols])) : flat(dy);
+  const dx = mul(rstd, sub(sub(g, avg(g)), mul(n, avg(mul(g, n)))));
+  const overRows = (t: Tensor) => reshape(sum(t, 0), affineShape!);
+  return [
+    reshape(dx, x.shape),
+    ...(weight ? [overRows(mul(flat(dy), n))] : []),
+    ...(hasBias ? [overRows(flat(dy))] : []),
+  ];
 }

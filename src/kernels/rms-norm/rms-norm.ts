@@ -3,10 +3,12 @@ import { checkOptions } from "../../gpu/errors.ts";
 import { ceilDiv, dispatch } from "../../gpu/kernel.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import { empty, type Tensor } from "../../tensor/tensor.ts";
+import { add, mul, sub } from "../elementwise/binary-ops.ts";
+import { rsqrt, square } from "../elementwise/unary-ops.ts";
 import { type NormalizedRows, normalizedRows } from "../layer-norm/normalized-rows.ts";
 import { MATH, REDUCE } from "../lib/lib.ts";
 import { loadPacked } from "../lib/packed.ts";
-import { sum } from "../reduce/sum.ts";
+import { mean, sum } from "../reduce/sum.ts";
 import { reshape } from "../view/reshape.ts";
 import { rmsNormReference } from "./rms-norm.reference.ts";
 
@@ -52,6 +54,7 @@ export function rmsNorm(
     inputs: weight ? [x, weight] : [x],
     saved: { x, weight, rrms, params },
     backward: rmsNormBackward,
+    composed: rmsNormComposed,
   });
   rrms.dispose();
   return y;
@@ -89,4 +92,16 @@ function backwardWeight(dy: Tensor, { x, weight, rrms, params }: Saved): Tensor 
     groups: ceilDiv(parts * cols, THREADS),
   });
   return reshape(sum(weightParts, 0), weight!.shape);
+}
+
+// The same gradients as ops.
+function rmsNormComposed(dy: Tensor, { x, weight, params }: Saved) {
+  const { rows, cols, eps } = params;
+  const flat = (t: Tensor) => reshape(t, [rows, cols]);
+  const avg = (t: Tensor) => mean(t, 1, { keepDim: true });
+  const rrms = rsqrt(add(avg(square(flat(x))), eps));
+  const n = mul(flat(x), rrms);
+  const g = weight ? mul(flat(dy), reshape(weight, [cols])) : flat(dy);
+  const dx = mul(rrms, sub(g, mul(n, avg(mul(g, n)))));
+  return [reshape(dx, x.shape), ...(weight ? [reshape(sum(mul(flat(dy), n), 0), weight.shape)] : [])];
 }
