@@ -49,22 +49,12 @@ interface Saved {
 export function unaryWith(name: string, entry: Omit<UnaryOp, "name">): (x: Tensor, p?: number, q?: number) => Tensor {
   const op: UnaryOp = { name, ...entry };
   unaryOps.set(name, op);
-  const kernels = new Map<string, Kernel>();
-  const kernelFor = (dtype: DType, width: Width) => {
-    const key = `${dtype} ${width}`;
-    let kernel = kernels.get(key);
-    if (!kernel) kernels.set(key, (kernel = declareKernel(op, dtype, width)));
-    return kernel;
-  };
 
   return (given, p = 0, q = 0) => {
     const x = convert(op, given);
     const dtype = op.result ?? x.dtype;
     const y = empty(x.shape, { dtype, device: x.device });
-    const width = widthFor(x.device, x.size);
-    const kernel = kernelFor(x.dtype, width);
-    const call = { params: { size: x.size / width, p, q }, groups: groupsFor(x.size, width) };
-    dispatch(kernel, "forward", { bind: { x, y }, ...call });
+    run(op, "forward", x, { x, y }, p, q);
     if (!isFloat(dtype)) return y;
 
     const { composed } = op;
@@ -76,14 +66,34 @@ export function unaryWith(name: string, entry: Omit<UnaryOp, "name">): (x: Tenso
       op: name,
       inputs: [x],
       saved: { s: op.saves === "y" ? y : x },
-      backward: (dy, { s }: Saved) => {
-        const dx = empty(s.shape, s);
-        dispatch(kernel, "backward", { bind: { s, dy, dx }, ...call });
-        return [dx];
-      },
+      backward: (dy, { s }: Saved) => [unaryGradient(op, dy, s, p, q)],
       composed: composed && ((dy, { s }) => [composed(dy, s, p, q)]),
     });
   };
+}
+
+/** Computes dy times the derivative of an op that has one, at what the op saves; for ops with this one fused into them. */
+export function unaryGradient(op: UnaryOp, dy: Tensor, s: Tensor, p = 0, q = 0): Tensor {
+  const dx = empty(s.shape, s);
+  run(op, "backward", s, { s, dy, dx }, p, q);
+  return dx;
+}
+
+const kernels = new Map<string, Kernel>();
+
+function run(
+  op: UnaryOp,
+  entry: "forward" | "backward",
+  { dtype, size, device }: Tensor,
+  bind: Readonly<Record<string, Tensor>>,
+  p: number,
+  q: number,
+): void {
+  const width = widthFor(device, size);
+  const key = `${op.name} ${dtype} ${width}`;
+  let kernel = kernels.get(key);
+  if (!kernel) kernels.set(key, (kernel = declareKernel(op, dtype, width)));
+  dispatch(kernel, entry, { bind, params: { size: size / width, p, q }, groups: groupsFor(size, width) });
 }
 
 /** Makes the op of a table entry that has no scalars. */
