@@ -23,6 +23,7 @@ class CpuMemory implements Memory {
 export class CpuDevice implements Device {
   readonly kind = "cpu";
   readonly family = "gpu";
+  readonly subgroupSize = 0;
   readonly name: string;
   readonly wordBytes: number;
   readonly maxStorageBytes = 2 ** 32;

@@ -32,6 +32,8 @@ export interface Device {
   readonly kind: "webgpu" | "cpu";
   /** Which kernels suit it; the cpu device, which runs none, reads the interface of the `gpu` ones. */
   readonly family: Family;
+  /** Lanes per subgroup; 0 where there are none, or their number varies. */
+  readonly subgroupSize: number;
   /** Bytes per element. */
   readonly wordBytes: number;
   /** The largest storage that can be allocated, in bytes. */

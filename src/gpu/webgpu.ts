@@ -142,6 +142,10 @@ export class WebGpuDevice implements Device {
     return new WebGpuDevice(adapter, gpu, capabilities, options);
   }
 
+  get subgroupSize(): number {
+    return this.capabilities.subgroupSize;
+  }
+
   get adapterInfo(): GPUAdapterInfo {
     return this.#adapter.info;
   }
