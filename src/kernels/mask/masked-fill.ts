@@ -15,11 +15,11 @@ function declareKernel(type: string): Kernel {
   return loadKernel(new URL("./masked-fill.wgsl", import.meta.url), {
     append: `alias T = ${type};\n`,
     reference: {
-      forward({ x, mask, y }, { shape, strides, size, value, RANK }) {
+      forward({ x, mask, y }, { shape, strides, size, value }) {
         for (let i = 0; i < size; i++) {
           let rest = i;
           let at = 0;
-          for (let k = 0; k < RANK; k++) {
+          for (let k = 0; k < shape.length; k++) {
             at += (rest % shape[k]) * strides[k];
             rest = Math.floor(rest / shape[k]);
           }

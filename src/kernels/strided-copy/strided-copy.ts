@@ -31,12 +31,12 @@ const THREADS = 64;
 const MAX_RANK = 4;
 
 const reference: Reference = {
-  copy({ x, y }, { shape, xStrides, yStrides, xOffset, yOffset, size, RANK }) {
+  copy({ x, y }, { shape, xStrides, yStrides, xOffset, yOffset, size }) {
     for (let i = 0; i < size; i++) {
       let rest = i;
       let from = xOffset;
       let to = yOffset;
-      for (let k = 0; k < RANK; k++) {
+      for (let k = 0; k < shape.length; k++) {
         const c = rest % shape[k];
         rest = (rest - c) / shape[k];
         from += c * xStrides[k];
@@ -57,10 +57,6 @@ const kernels = loadWords(new URL("./strided-copy.wgsl", import.meta.url), { ref
 export function copyView(x: Bindable, from: View, y: Bindable, to: View): void {
   if (sizeOf(from.shape) === 0) return;
   const merged = collapse(from.shape, [from.strides, to.strides]);
-  if (merged.shape.length === 0) {
-    copyMerged(x, y, { shape: [1], xStrides: [1], yStrides: [1], xOffset: from.offset, yOffset: to.offset });
-    return;
-  }
   const [xStrides, yStrides] = merged.strides as [number[], number[]];
   copyMerged(x, y, { shape: merged.shape, xStrides, yStrides, xOffset: from.offset, yOffset: to.offset });
 }
@@ -102,7 +98,7 @@ function copyMerged(x: Bindable, y: Bindable, { shape, xStrides, yStrides, xOffs
   dispatch(kernels(fours), "copy", {
     bind: { x, y },
     params,
-    constants: { RANK: shape.length },
+    constants: { RANK: Math.max(shape.length, 1) },
     groups: ceilDiv(fours ? size / 4 : size, THREADS),
   });
 }

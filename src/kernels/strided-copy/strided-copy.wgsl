@@ -25,8 +25,9 @@ fn copy(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) grou
     var xAt = params.xOffset;
     var yAt = params.yOffset;
     for (var k = 0u; k < RANK - 1u; k++) {
-      let c = i32(rest % params.shape[k]);
-      rest /= params.shape[k];
+      let outer = rest / params.shape[k];
+      let c = i32(rest - outer * params.shape[k]); // a remainder would be a second division
+      rest = outer;
       xAt += c * params.xStrides[k];
       yAt += c * params.yStrides[k];
     }
