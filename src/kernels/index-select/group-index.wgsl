@@ -5,11 +5,12 @@
 //   ranks          : [count]       NONE where the value is `skip`, or out of range, which is reported
 //   counts, starts : [n]           undefined for values that do not occur
 //   order          : [2 * count]   the range of a value with more than CHUNK occurrences is whole chunks long
+//   owners         : [2 * count / CHUNK]   the value with several chunks whose first one is that of order; else NONE
 //   used           : [1]           elements of order in use
 //
 // Which range of order a value gets may differ from run to run; nothing else does.
 
-struct Params { n: u32, count: u32, skip: u32, site: u32 }
+struct Params { n: u32, count: u32, skip: u32, site: u32, chunks: u32 }
 var<immediate> params: Params;
 
 override CHUNK: u32;
@@ -20,17 +21,19 @@ override WG: u32 = 256; // lanes of the one workgroup that ranks
 @group(0) @binding(2) var<storage, read_write> counts: array<u32>;
 @group(0) @binding(3) var<storage, read_write> starts: array<u32>;
 @group(0) @binding(4) var<storage, read_write> order: array<u32>;
-@group(0) @binding(5) var<storage, read_write> used: array<atomic<u32>, 1>;
+@group(0) @binding(5) var<storage, read_write> owners: array<u32>;
+@group(0) @binding(6) var<storage, read_write> used: array<atomic<u32>, 1>;
 
 const THREADS = 64u;
 const NONE = 0xffffffffu;
 
-// A thread per position: counts = 0 for the values that occur.
+// A thread per position: counts of 0 for the values that occur, and no owners.
 @compute @workgroup_size(THREADS)
 fn reset(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
   if (gid.x == 0u) { atomicStore(&used[0], 0u); }
   for (var p = gid.x; p < params.count; p += groups.x * THREADS) {
     let value = index[p];
+    if (p < params.chunks) { owners[p] = NONE; }
     if (u32(value) < params.n) {
       counts[u32(value)] = 0u;
     } else if (params.site != NONE) {
@@ -74,8 +77,12 @@ fn allocate(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) 
     if (ranks[p] == 0u) {
       let value = u32(index[p]);
       let length = counts[value];
-      let chunks = (length + CHUNK - 1u) / CHUNK;
-      starts[value] = atomicAdd(&used[0], select(length, chunks * CHUNK, length > CHUNK));
+      if (length > CHUNK) {
+        starts[value] = atomicAdd(&used[0], (length + CHUNK - 1u) / CHUNK * CHUNK);
+        owners[starts[value] / CHUNK] = value;
+      } else {
+        starts[value] = atomicAdd(&used[0], length);
+      }
     }
   }
 }

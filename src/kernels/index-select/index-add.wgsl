@@ -3,14 +3,14 @@
 //
 //   y        : [outer, n, inner]
 //   src      : [outer, count, inner]
-//   partials : [2 * count / CHUNK, outer, inner]   sums of chunks, of values with more than one
+//   partials : [2 * count / CHUNK, outer, inner]   sums of chunks, of values with several
 //
-// index, ranks, counts, starts, order: as group-index.wgsl makes them.
+// index, ranks, counts, starts, order, owners: as group-index.wgsl makes them.
 //
 // Appended: alias T, of WIDTH elements, which divides inner.
 
-struct Params { n: u32, count: u32, inner: u32, columns: u32, blocks: u32 }
-var<immediate> params: Params; // columns = outer * inner, walked in `blocks` blocks
+struct Params { n: u32, count: u32, inner: u32, columns: u32, blocks: u32, chunks: u32 }
+var<immediate> params: Params; // columns = outer * inner, shared out to `blocks` workgroups
 
 override CHUNK: u32;
 override WG: u32 = 64;
@@ -23,6 +23,7 @@ override WG: u32 = 64;
 @group(0) @binding(5) var<storage, read> src: array<T>;
 @group(0) @binding(6) var<storage, read_write> y: array<T>;
 @group(0) @binding(7) var<storage, read_write> partials: array<T>;
+@group(0) @binding(8) var<storage, read> owners: array<u32>;
 
 // A workgroup per first occurrence in a chunk and block of columns.
 @compute @workgroup_size(WG)
@@ -50,21 +51,20 @@ fn chunks(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: ve
   }
 }
 
-// A workgroup per value with several chunks and block of columns.
+// A workgroup per chunk, of which those act that are the first of several of a value, and block of columns.
 @compute @workgroup_size(WG)
 fn totals(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u,
           @builtin(local_invocation_index) lane: u32) {
   let inner = params.inner / WIDTH;
   let columns = params.columns / WIDTH;
-  for (var w = wid.x; w < params.count * params.blocks; w += groups.x) {
-    if (ranks[w / params.blocks] != 0u) { continue; }
-    let value = u32(index[w / params.blocks]);
-    let length = counts[value];
-    if (length <= CHUNK) { continue; }
-    let first = starts[value] / CHUNK;
+  for (var w = wid.x; w < params.chunks * params.blocks; w += groups.x) {
+    let first = w / params.blocks;
+    let value = owners[first];
+    if (value >= params.n) { continue; }
+    let last = first + (counts[value] + CHUNK - 1u) / CHUNK;
     for (var c = w % params.blocks * WG + lane; c < columns; c += params.blocks * WG) {
       var sum = T();
-      for (var k = 0u; k < (length + CHUNK - 1u) / CHUNK; k++) { sum += partials[(first + k) * columns + c]; }
+      for (var k = first; k < last; k++) { sum += partials[k * columns + c]; }
       y[(c / inner * params.n + value) * inner + c % inner] += sum;
     }
   }

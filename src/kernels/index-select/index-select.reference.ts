@@ -17,8 +17,9 @@ export const selectReference = {
 } satisfies Reference;
 
 export const groupReference = {
-  reset({ index, counts, used, indexErrors }, { n, count, site }) {
+  reset({ index, counts, owners, used, indexErrors }, { n, count, site }) {
     used[0] = 0;
+    owners.fill(NONE);
     for (let p = 0; p < count; p++) {
       if (index[p] >= 0 && index[p] < n) counts[index[p]] = 0;
       else if (site !== NONE) reportIndexError(indexErrors, site, p, index[p]);
@@ -30,11 +31,12 @@ export const groupReference = {
       ranks[p] = value >= 0 && value < n && value !== skip ? counts[value]++ : NONE;
     }
   },
-  allocate({ index, ranks, counts, starts, used }, { count, CHUNK }) {
+  allocate({ index, ranks, counts, starts, owners, used }, { count, CHUNK }) {
     for (let p = 0; p < count; p++) {
       if (ranks[p] !== 0) continue;
       const length = counts[index[p]];
       starts[index[p]] = used[0];
+      if (length > CHUNK) owners[Math.floor(used[0] / CHUNK)] = index[p];
       used[0] += length > CHUNK ? Math.ceil(length / CHUNK) * CHUNK : length;
     }
   },
@@ -60,11 +62,10 @@ export const addReference = {
       }
     }
   },
-  totals({ index, ranks, counts, starts, y, partials }, { n, count, inner, columns, CHUNK }) {
-    for (let p = 0; p < count; p++) {
-      const value = index[p];
-      if (ranks[p] !== 0 || counts[value] <= CHUNK) continue;
-      const first = Math.floor(starts[value] / CHUNK);
+  totals({ counts, owners, y, partials }, { n, inner, columns, chunks, CHUNK }) {
+    for (let first = 0; first < chunks; first++) {
+      const value = owners[first];
+      if (value === NONE) continue;
       for (let c = 0; c < columns; c++) {
         let sum = 0;
         for (let k = 0; k < counts[value] / CHUNK; k++) sum += partials[(first + k) * columns + c];

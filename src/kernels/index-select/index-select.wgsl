@@ -20,14 +20,16 @@ const THREADS = 64u;
 fn forward(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let inner = params.inner / WIDTH;
   for (var e = gid.x; e < params.size / WIDTH; e += groups.x * THREADS) {
+    // Remainders by multiplication: divisions are dear.
     let row = e / inner;
-    let j = row % params.count;
+    let o = row / params.count;
+    let j = row - o * params.count;
     let at = index[j];
     var value = T();
     if (u32(at) >= params.n) {
       reportIndexError(params.site, j, at);
     } else if (u32(at) != params.skip) {
-      value = x[(row / params.count * params.n + u32(at)) * inner + e % inner];
+      value = x[(o * params.n + u32(at)) * inner + e - row * inner];
     }
     y[e] = value;
   }

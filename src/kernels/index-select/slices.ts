@@ -29,6 +29,7 @@ export interface Along {
 const THREADS = 64;
 const CHUNK = 64;
 const COLUMNS_PER_GROUP = 512;
+const MAX_GROUPS = 1024;
 const NONE = 0xffffffff;
 
 function siteOf({ op, argument, n }: Along): number {
@@ -119,12 +120,14 @@ export function addSlicesInto(y: Tensor, src: Tensor, index: Tensor, along: Alon
   const counts = words(n);
   const starts = words(n);
   const order = words(2 * count);
+  const chunks = count > CHUNK ? ceilDiv(2 * count, CHUNK) : 0;
+  const owners = words(chunks);
   const used = words(1);
   const constants = { CHUNK };
   const group = (entry: string, groups: number) =>
     dispatch(groupKernel, entry, {
-      bind: { index, ranks, counts, starts, order, used },
-      params: { n, count, skip: skip ?? NONE, site: siteOf(along) },
+      bind: { index, ranks, counts, starts, order, owners, used },
+      params: { n, count, skip: skip ?? NONE, site: siteOf(along), chunks },
       constants,
       groups,
     });
@@ -139,15 +142,15 @@ export function addSlicesInto(y: Tensor, src: Tensor, index: Tensor, along: Alon
   const type = elementType(y.dtype);
   const kernel = (inner % 4 === 0 ? fours : single)[type];
   const blocks = ceilDiv(columns, COLUMNS_PER_GROUP);
-  const partials = empty([count > CHUNK ? ceilDiv(2 * count, CHUNK) * columns : 0], { dtype: y.dtype, device });
-  const add = (entry: string) =>
+  const partials = empty([chunks * columns], { dtype: y.dtype, device });
+  const sum = (entry: string, slices: number) =>
     dispatch(kernel, entry, {
-      bind: { index, ranks, counts, starts, order, src, y, partials },
-      params: { n, count, inner, columns, blocks },
+      bind: { index, ranks, counts, starts, order, owners, src, y, partials },
+      params: { n, count, inner, columns, blocks, chunks },
       constants,
-      groups: count * blocks,
+      groups: Math.min(slices * blocks, MAX_GROUPS),
     });
-  add("chunks");
-  if (count > CHUNK) add("totals");
-  for (const tensor of [ranks, counts, starts, order, used, partials]) tensor.dispose();
+  sum("chunks", count);
+  sum("totals", chunks);
+  for (const tensor of [ranks, counts, starts, order, owners, used, partials]) tensor.dispose();
 }
