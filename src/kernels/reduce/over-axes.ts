@@ -1,8 +1,8 @@
 /** From a reduction over the middle axis of [outer, n, inner] to one over any axes. */
-import { record } from "../../autograd/record.ts";
-import { normalizeAxes, type Shape, sizeOf, stridesOf } from "../../tensor/shape.ts";
+import { ShapeError } from "../../gpu/errors.ts";
+import { formatShape, normalizeAxes, type Shape, sizeOf } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { stridedCopy } from "../strided-copy/strided-copy.ts";
+import { permute } from "../view/permute.ts";
 import { reshape } from "../view/reshape.ts";
 
 export interface ReduceOptions {
@@ -15,20 +15,27 @@ interface Plan extends ReduceOptions {
   readonly axes: number | readonly number[] | undefined;
   /** Whether axes that lie apart may be reduced one group after the other; else they are brought together first. */
   readonly inSteps?: boolean;
+  /** Whether there must be an element to reduce. */
+  readonly nonEmpty?: boolean;
 }
 
 /**
  * Reduces x over axes.
  *
  * @param reduce takes [outer, n, inner] to a new tensor [outer, 1, inner], gradient included
- * @throws ShapeError if an axis is out of range or repeated
+ * @throws ShapeError if an axis is out of range or repeated, or has no elements where there must be some
  */
 export function overAxes(
   x: Tensor,
-  { op, axes, keepDim = false, inSteps = false }: Plan,
+  { op, axes, keepDim = false, inSteps = false, nonEmpty = false }: Plan,
   reduce: (x: Tensor) => Tensor,
 ): Tensor {
   const reduced = normalizeAxes(op, axes, x.rank);
+  if (nonEmpty && reduced.some((axis) => x.shape[axis] === 0)) {
+    throw new ShapeError(
+      `${op}: x has shape ${formatShape(x.shape)}, without elements along axes ${formatShape(reduced)}, expected at least one`,
+    );
+  }
   const kept = [...x.shape.keys()].filter((axis) => !reduced.includes(axis));
   const temporary: Tensor[] = [];
   const own = (tensor: Tensor): Tensor => {
@@ -39,7 +46,7 @@ export function overAxes(
   let y = x;
   let groups = groupsOf(x.shape, reduced);
   if (groups.length > 1 && !inSteps) {
-    y = own(permuted(x, [...kept, ...reduced]));
+    y = own(permute(x, [...kept, ...reduced]));
     groups = [[sizeOf(y.shape.slice(0, kept.length)), sizeOf(y.shape.slice(kept.length)), 1]];
   }
   for (const group of groups) y = own(reduce(own(reshape(y, group))));
@@ -68,21 +75,4 @@ function groupsOf(shape: Shape, reduced: readonly number[]): Shape[] {
     }
   }
   return groups.length > 0 ? groups : [[sizeOf(shape), 1, 1]];
-}
-
-function permuted(x: Tensor, order: readonly number[]): Tensor {
-  const strides = stridesOf(x.shape);
-  const y = stridedCopy(
-    x,
-    order.map((axis) => x.shape[axis]!),
-    order.map((axis) => strides[axis]!),
-  );
-  const inverse = order.map((_, axis) => order.indexOf(axis));
-  return record(y, {
-    op: "permute",
-    inputs: [x],
-    saved: {},
-    backward: (dy) => [permuted(dy, inverse)],
-    composed: true,
-  });
 }

@@ -7,7 +7,7 @@
 //   fn mapped(x: T, line: L, c: u32) -> S, for the element at place c; fn combine(a: S, b: S) -> S, commutative;
 //   fn finished(s: S, at: u32) -> R, for line `at` of [outer, inner].
 
-struct Params { outer: u32, n: u32, inner: u32, splits: u32, chunk: u32, p: f32, q: f32 }
+struct Params { outer: u32, n: u32, inner: u32, splits: u32, chunk: u32, p: f32 }
 var<immediate> params: Params;
 
 @group(0) @binding(0) var<storage, read> x: array<T>;
@@ -15,28 +15,32 @@ var<immediate> params: Params;
 @group(0) @binding(2) var<storage, read> pivot: array<f32>;
 
 const THREADS = 64u;
-const BLOCK = 16u;
+const BLOCK = 4u; // which compilers unroll
+const GROUP = 64u;
 
-// Combines the elements base + c * inner, for `count` places c from `first` on, `step` apart: in blocks, so that the error
-// of a sum grows with a block's length plus the number of blocks, not with their product.
+// Where line `at` begins.
+fn startOf(at: u32) -> u32 {
+  return at / params.inner * params.n * params.inner + at % params.inner;
+}
+
+// Combines the elements base + c * inner, for `count` places c from `first` on, `step` apart: in blocks and groups of blocks,
+// so that the error of a sum grows with the depth of this tree and not with the number of elements. The last block may read
+// its last element again.
 fn fold(base: u32, first: u32, step: u32, count: u32, line: L) -> S {
-  var c = first;
   var total = initial();
-  let blocks = count / BLOCK;
-  for (var b = 0u; b < blocks; b++) {
-    var block = initial();
-    for (var k = 0u; k < BLOCK; k++) {
-      block = combine(block, mapped(x[base + c * params.inner], line, c));
-      c += step;
+  for (var g = 0u; g < count; g += GROUP) {
+    var group = initial();
+    for (var b = g; b < min(g + GROUP, count); b += BLOCK) {
+      var block = initial();
+      for (var k = 0u; k < BLOCK; k++) {
+        let c = first + min(b + k, count - 1u) * step;
+        block = combine(block, select(initial(), mapped(x[base + c * params.inner], line, c), b + k < count));
+      }
+      group = combine(group, block);
     }
-    total = combine(total, block);
+    total = combine(total, group);
   }
-  var rest = initial();
-  for (var k = blocks * BLOCK; k < count; k++) {
-    rest = combine(rest, mapped(x[base + c * params.inner], line, c));
-    c += step;
-  }
-  return combine(total, rest);
+  return total;
 }
 
 // A workgroup per part of a row, for inner = 1.
