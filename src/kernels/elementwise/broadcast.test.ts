@@ -135,6 +135,30 @@ test("three operands of rank 0 to 8", () =>
     { numRuns: cases(30) },
   ));
 
+// Two, three and four dimensions after merging, and more, for which the operands are expanded.
+test.each([
+  [
+    [3, 2],
+    [3, 1],
+  ],
+  [
+    [3, 2, 3],
+    [3, 1, 3],
+  ],
+  [
+    [3, 2, 3, 2],
+    [3, 1, 3, 1],
+  ],
+  [
+    [1, 2, 1, 2],
+    [3, 2, 3, 2],
+  ],
+  [
+    [2, 3, 2, 3, 2, 3],
+    [2, 1, 2, 1, 2, 1],
+  ],
+])("%s and %s", (a, b) => onEveryDevice((device) => checkPair(a, b, device)));
+
 // More than 4096 elements, a multiple of four of them innermost: read four at a time where neighbours are neighbours.
 test.each([
   [[4096], [4096]],
