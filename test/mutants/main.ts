@@ -115,11 +115,18 @@ async function runLane(lane: number, states: readonly State[], busy: Map<number,
 }
 
 let processes = 0;
+// By test file: which tests may not be fit to run twice in a process.
+const suspectsOf = new Map<string, Set<string>>();
 
 /** Runs one test process until it has answered for every mutant of the piece or has died. */
 async function runProcess({ test, mode }: Attempt, piece: readonly State[], states: readonly State[]): Promise<void> {
   const path = join(folder, `${processes++}`);
-  const job: Job = { mutants: piece.map((state) => [states.indexOf(state), state.mutant]), log: `${path}.log` };
+  const suspects = [...(suspectsOf.get(test) ?? [])];
+  const job: Job = {
+    mutants: piece.map((state) => [states.indexOf(state), state.mutant]),
+    suspects,
+    log: `${path}.log`,
+  };
   writeFileSync(`${path}.json`, JSON.stringify(job));
   const env: NodeJS.ProcessEnv = { ...process.env, TILEGRAD_MUTANTS: `${path}.json`, TILEGRAD_TEST: mode };
   if (mode === "") delete env.TILEGRAD_TEST;
@@ -186,6 +193,7 @@ function settle(state: State, result: Result): void {
   } else if (result.outcome === "invalid") {
     conclude(state, "invalid");
   } else if (result.outcome === "again") {
+    if (result.test) suspectsOf.set(attempt.test, (suspectsOf.get(attempt.test) ?? new Set()).add(result.test));
     if (++state.restarts > 1)
       conclude(state, "caught", `${relative("src", attempt.test)}: the device does not survive it`);
   } else {
