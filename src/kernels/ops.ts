@@ -4,6 +4,7 @@
  */
 export { copyFrom, fill, zero } from "./assign/assign.ts";
 export { to, toDevice } from "./assign/to.ts";
+export { multiHeadAttention, scaledDotProductAttention, selfAttention } from "./attention/attention.ts";
 export { cast } from "./cast/cast.ts";
 export { crossEntropy, nllLoss } from "./cross-entropy/cross-entropy.ts";
 export { dropout } from "./dropout/dropout.ts";
@@ -21,11 +22,20 @@ export { huberLoss, l1Loss, mseLoss, smoothL1Loss } from "./losses/regression.ts
 export { maskedFill } from "./mask/masked-fill.ts";
 export { nonzero } from "./mask/nonzero.ts";
 export { tril, triu } from "./mask/triangle.ts";
+export { bmm, dot, linear, matmul } from "./matmul/matmul.ts";
 export { pad } from "./pad/pad.ts";
 export { bernoulli } from "./random/random.ts";
-export { sum } from "./reduce/sum.ts";
-export { sumTo } from "./reduce/sum-to.ts";
+export { argmax, argmin, max, min } from "./reduce/extrema.ts";
+export { all, any, countNonzero } from "./reduce/logic.ts";
+export { logsumexp } from "./reduce/logsumexp.ts";
+export { norm } from "./reduce/norm.ts";
+export { prod } from "./reduce/prod.ts";
+export { mean, sum } from "./reduce/sum.ts";
+export { std, variance } from "./reduce/variance.ts";
 export { rmsNorm } from "./rms-norm/rms-norm.ts";
+export { cumsum } from "./scan/cumsum.ts";
+export { logSoftmax, softmax } from "./softmax/softmax.ts";
+export { argsort, sort, topk } from "./sort/sort.ts";
 export { clone } from "./view/clone.ts";
 export { diagonal } from "./view/diagonal.ts";
 export { expand } from "./view/expand.ts";

@@ -1,0 +1,97 @@
+#!/usr/bin/env node
+/** The `tilegrad` command. */
+import { DataError, didYouMean, TilegradError, ValueError } from "../gpu/errors.ts";
+import "../index.ts";
+import { DEMO_OPTIONS, demoCommand } from "./demo.ts";
+import { DEVICES_OPTIONS, devicesCommand } from "./devices.ts";
+import { formatOptions, type OptionTable, parseOptions, UsageError } from "./options.ts";
+import { SetupError, setupVulkan } from "./setup-vulkan.ts";
+import { TRAIN_TEXT_OPTIONS, trainTextCommand } from "./train-text.ts";
+import { EVAL_OPTIONS, evalCommand, PREDICT_OPTIONS, predictCommand } from "./use-run.ts";
+
+interface Command {
+  readonly arguments: string;
+  readonly help: string;
+  readonly options: OptionTable;
+  readonly run: (args: readonly string[]) => Promise<void>;
+}
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  demo: {
+    arguments: "[options]",
+    help: "train on the messages that come with the package",
+    options: DEMO_OPTIONS,
+    run: demoCommand,
+  },
+  "train text": {
+    arguments: "--train FILE [--valid FILE] [--test FILE] [options]",
+    help: "train a text classifier on CSV files",
+    options: TRAIN_TEXT_OPTIONS,
+    run: trainTextCommand,
+  },
+  eval: {
+    arguments: "--run DIR --data FILE [options]",
+    help: "measure a trained model on new data",
+    options: EVAL_OPTIONS,
+    run: evalCommand,
+  },
+  predict: {
+    arguments: '--run DIR ["a text"] [options]',
+    help: "label a text, or each line of standard input",
+    options: PREDICT_OPTIONS,
+    run: predictCommand,
+  },
+  devices: {
+    arguments: "[--json]",
+    help: "what there is to compute on",
+    options: DEVICES_OPTIONS,
+    run: devicesCommand,
+  },
+  setup: {
+    arguments: "",
+    help: "install a software Vulkan driver where no adapter is found",
+    options: {},
+    run: async (args) => {
+      parseOptions("setup", {}, args);
+      const adapter = await setupVulkan({ log: (line) => console.error(line) });
+      console.log(`adapter: ${adapter}`);
+    },
+  },
+};
+
+async function main(args: readonly string[]): Promise<void> {
+  if (args.length === 0 || args[0] === "--help" || args[0] === "-h" || args[0] === "help") {
+    printOverview();
+    return;
+  }
+  const name = args[0] === "train" ? args.slice(0, 2).join(" ") : args[0]!;
+  const command = COMMANDS[name];
+  if (!command) throw new UsageError(`there is no command "${name}"${didYouMean(name, Object.keys(COMMANDS))}`);
+  const rest = args.slice(name.split(" ").length);
+  if (rest.includes("--help") || rest.includes("-h")) {
+    console.log(`tilegrad ${name} ${command.arguments}\n\n${command.help}\n\n${formatOptions(command.options)}`);
+    return;
+  }
+  await command.run(rest);
+}
+
+function printOverview(): void {
+  const rows = Object.entries(COMMANDS).map(([name, { help }]) => `  tilegrad ${name.padEnd(12)} ${help}`);
+  console.log(
+    `tilegrad: deep learning for TypeScript on WebGPU\n\n${rows.join("\n")}\n\ntilegrad COMMAND --help lists a command's options.`,
+  );
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  // What the user can mend is one line and exit code 2; anything else is told with its stack.
+  const mendable =
+    error instanceof UsageError ||
+    error instanceof DataError ||
+    error instanceof ValueError ||
+    error instanceof SetupError;
+  if (error instanceof TilegradError) console.error(`tilegrad: ${error.message}`);
+  else console.error(error);
+  process.exitCode = mendable ? 2 : 1;
+}

@@ -1,0 +1,92 @@
+/**
+ * A run's folder: `config.json` (what was asked for, and what is needed to use the model), `metrics.jsonl` (a line per
+ * report and per epoch), `model.safetensors` (the best epoch's parameters), `result.json` (how it ended).
+ */
+import { appendFile, mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { DataError } from "../gpu/errors.ts";
+import type { ReferenceArray } from "../gpu/kernel.ts";
+import { readFileChecked, writeFileAtomic } from "../io/files-node.ts";
+import { parseSafetensors, type SafetensorsEntry, serializeSafetensors, toFloat32 } from "../io/safetensors.ts";
+import type { Module } from "../nn/index.ts";
+import type { Shape } from "../tensor/shape.ts";
+import { snapshot } from "./trainer.ts";
+
+export class RunFolder {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** Makes the folder, and removes what an earlier run left in it. @throws DataError if it cannot be made */
+  static async create(path: string): Promise<RunFolder> {
+    try {
+      await mkdir(path, { recursive: true });
+      for (const file of ["result.json", "metrics.jsonl", "model.safetensors"])
+        await rm(join(path, file), { force: true });
+    } catch (cause) {
+      throw new DataError(
+        `${path}: the run's folder cannot be made (${(cause as Error).message}); choose another with --out`,
+        { cause },
+      );
+    }
+    return new RunFolder(path);
+  }
+
+  file(name: string): string {
+    return join(this.path, name);
+  }
+
+  async writeJson(name: string, value: unknown): Promise<void> {
+    await writeFileAtomic(this.file(name), new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`));
+  }
+
+  async log(line: object): Promise<void> {
+    await appendFile(this.file("metrics.jsonl"), `${JSON.stringify(line)}\n`);
+  }
+
+  async saveModel(model: Module): Promise<void> {
+    const entries = [...(await snapshot(model))].map(
+      ([name, { shape, data }]) => [name, toEntry(shape, data)] as const,
+    );
+    await writeFileAtomic(this.file("model.safetensors"), serializeSafetensors(entries, { format: "pt" }));
+  }
+
+  /** @throws DataError if the file is not there, damaged, or of another model */
+  async loadModel(model: Module): Promise<void> {
+    const file = this.file("model.safetensors");
+    const { tensors } = parseSafetensors(await readFileChecked(file), { file });
+    const state = new Map(
+      [...tensors].map(([name, entry]) => [
+        name,
+        { shape: entry.shape, data: entry.dtype === "I32" || entry.dtype === "U32" ? entry.data : toFloat32(entry) },
+      ]),
+    );
+    try {
+      model.loadStateDict(state);
+    } catch (cause) {
+      throw new DataError(`${file}: does not fit the run's config.json (${(cause as Error).message})`, { cause });
+    }
+  }
+
+  /** @throws DataError if the file is not there or no JSON object */
+  async readConfig(): Promise<Record<string, unknown>> {
+    const file = this.file("config.json");
+    const text = new TextDecoder().decode(await readFileChecked(file));
+    try {
+      const config: unknown = JSON.parse(text);
+      if (typeof config === "object" && config !== null && !Array.isArray(config))
+        return config as Record<string, unknown>;
+    } catch {
+      // reported below
+    }
+    throw new DataError(`${file}: is no JSON object; is ${this.path} the folder of a finished run?`);
+  }
+}
+
+function toEntry(shape: Shape, data: ReferenceArray): SafetensorsEntry {
+  if (data instanceof Int32Array) return { dtype: "I32", shape, data: Int32Array.from(data) };
+  if (data instanceof Uint32Array) return { dtype: "U32", shape, data: Uint32Array.from(data) };
+  return { dtype: "F32", shape, data: Float32Array.from(data) };
+}

@@ -1,0 +1,167 @@
+/** The command as a user runs it: exit codes, what it prints, and that bad input leaves nothing half-written. */
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), "tilegrad-cli-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+interface Run {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+function tilegrad(args: readonly string[], input = ""): Promise<Run> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, ["--import", "tsx", join(root, "src/cli/main.ts"), ...args], {
+      cwd: root,
+      env: { ...process.env, NO_COLOR: "1" },
+    });
+    const run: Run = { code: null, stdout: "", stderr: "" };
+    child.stdout.on("data", (chunk) => (run.stdout += chunk));
+    // Dawn warns about each software adapter, which means nothing.
+    child.stderr.on(
+      "data",
+      (chunk) => (run.stderr += String(chunk).replace(/^Warning: .*artificially reduced.*\n/gm, "")),
+    );
+    child.on("close", (code) => resolve({ ...run, code }));
+    child.stdin.end(input);
+  });
+}
+
+function write(name: string, content: string | Uint8Array): string {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+const GOOD =
+  "the cat sat on the mat,animal\nmy dog barks at night,animal\nthe bus is late again,traffic\na red car on the road,traffic\n";
+// Enough rows to hold some out.
+const good = write("good.csv", `text,label\n${GOOD.repeat(5)}`);
+const SMALL = [
+  "--epochs",
+  "2",
+  "--batch",
+  "8",
+  "--features",
+  "16",
+  "--heads",
+  "2",
+  "--layers",
+  "1",
+  "--feed-forward",
+  "16",
+  "--dropout",
+  "0",
+];
+
+describe("a run", () => {
+  const out = join(folder, "run");
+  let trained: Run;
+  beforeAll(async () => {
+    trained = await tilegrad(["train", "text", "--train", good, "--test", good, "--out", out, ...SMALL]);
+  });
+
+  test("trains, and leaves its files", () => {
+    expect(trained).toMatchObject({ code: 0, stderr: "" });
+    expect(trained.stdout).toMatch(/18 training, 2 validation, 20 test texts; 2 classes/);
+    expect(trained.stdout).toMatch(/test accuracy [\d.]+ %, loss [\d.]+; \d+ s, \d+ examples\/s; saved in/);
+    const result = JSON.parse(readFileSync(join(out, "result.json"), "utf8"));
+    expect(result).toMatchObject({ task: "text", model: "transformer", device: "webgpu", epochs: 2, steps: 6 });
+    for (const split of ["train", "valid", "test"])
+      expect(Object.keys(result[split]).sort()).toEqual(["accuracy", "loss"]);
+    const lines = readFileSync(join(out, "metrics.jsonl"), "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(lines.filter(({ event }) => event === "epoch").map(({ epoch }) => epoch)).toEqual([0, 1]);
+    expect(JSON.parse(readFileSync(join(out, "config.json"), "utf8")).labels).toEqual(["animal", "traffic"]);
+  });
+
+  test("is measured again, and labels texts, from an argument or standard input", async () => {
+    const evaluated = await tilegrad(["eval", "--run", out, "--data", good, "--json"]);
+    expect(evaluated.code).toBe(0);
+    expect(JSON.parse(evaluated.stdout)).toMatchObject({ examples: 20 });
+    const one = await tilegrad(["predict", "--run", out, "a dog and a cat"]);
+    expect(one.stdout).toMatch(/^(animal|traffic) [\d.]+ %, (animal|traffic) [\d.]+ %\n$/);
+    const two = await tilegrad(["predict", "--run", out, "--json", "--top", "1"], "a cat\n\nthe bus\n");
+    const lines = two.stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(lines.map(({ text, labels }) => [text, labels.length])).toEqual([
+      ["a cat", 1],
+      ["the bus", 1],
+    ]);
+  });
+
+  test("whose model is truncated or of another shape is refused", async () => {
+    const model = readFileSync(join(out, "model.safetensors"));
+    const broken = join(folder, "broken");
+    mkdirSync(broken);
+    const config = readFileSync(join(out, "config.json"), "utf8");
+    writeFileSync(join(broken, "config.json"), config);
+    writeFileSync(join(broken, "model.safetensors"), model.subarray(0, model.length - 10));
+    const truncated = await tilegrad(["predict", "--run", broken, "a cat"]);
+    expect(truncated.code).toBe(2);
+    expect(truncated.stderr).toMatch(/^tilegrad: .*model\.safetensors: .*10 bytes.*\n$/);
+    writeFileSync(join(broken, "config.json"), config.replace('"features": 16', '"features": 32'));
+    writeFileSync(join(broken, "model.safetensors"), model);
+    const other = await tilegrad(["predict", "--run", broken, "a cat"]);
+    expect(other.code).toBe(2);
+    expect(other.stderr).toMatch(
+      /^tilegrad: .*model\.safetensors: does not fit the run's config\.json .*has shape.*\n$/,
+    );
+  });
+});
+
+const invalid = Uint8Array.from([...Buffer.from("text,label\nok,a\nbad "), 0xff, 0xfe, ...Buffer.from(",b\n")]);
+
+test.each([
+  [
+    "a missing column",
+    ["--train", write("columns.csv", "review,label\na,b\nc,d\n")],
+    /columns\.csv.*review.*--text-column/,
+  ],
+  ["a ragged row", ["--train", write("ragged.csv", "text,label\na,b\nc,d,e\n")], /ragged\.csv.*line 3/],
+  ["an unclosed quote", ["--train", write("quote.csv", 'text,label\na,b\n"c,d\ne,f\n')], /quote\.csv.*line 3.*quote/],
+  ["an empty file", ["--train", write("empty.csv", "")], /empty\.csv.*empty/],
+  ["invalid UTF-8", ["--train", write("utf8.csv", invalid)], /utf8\.csv.*line 3.*UTF-8/],
+  ["a file that is not there", ["--train", join(folder, "nowhere.csv")], /nowhere\.csv/],
+  [
+    "an unknown label in the test file",
+    ["--train", good, "--test", write("labels.csv", "text,label\na cat,plant\n")],
+    /labels\.csv.*line 2.*plant.*animal/,
+  ],
+  [
+    "an option that does not exist",
+    ["--train", good, "--epoch", "3"],
+    /there is no option --epoch; did you mean "--epochs"\?/,
+  ],
+  ["a value out of range", ["--train", good, "--heads", "3"], /features is 128, expected a multiple of heads, 3/],
+])("%s: one line, exit code 2, and nothing written", async (_, args, message) => {
+  const out = join(folder, "refused");
+  const { code, stdout, stderr } = await tilegrad(["train", "text", ...args, "--out", out]);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+  expect(stderr).toMatch(/^tilegrad: [^\n]+\n$/);
+  expect(stderr).toMatch(message);
+  expect(existsSync(out)).toBe(false);
+});
+
+test("help, unknown commands, and devices", async () => {
+  const [help, unknown, devices] = await Promise.all([
+    tilegrad(["train", "text", "--help"]),
+    tilegrad(["tran"]),
+    tilegrad(["devices"]),
+  ]);
+  expect(help.stdout).toContain("--max-length N");
+  expect(unknown).toMatchObject({ code: 2, stdout: "" });
+  expect(unknown.stderr).toMatch(/^tilegrad: there is no command "tran"/);
+  expect(devices.stdout).toMatch(/webgpu .*would be used[\s\S]*cpu {6}the reference/);
+});
