@@ -18,7 +18,7 @@ export const layerNormReference = {
         const n = (x[start + c] - pivot - mean) * rstd;
         y[start + c] = n * (HAS_WEIGHT ? weight[c] : 1) + (HAS_BIAS ? bias[c] : 0);
       }
-      stats.set([pivot, mean, rstd, 0], 4 * row);
+      stats.set([pivot, mean, rstd], 4 * row);
     }
   },
 

@@ -2,7 +2,7 @@
 //
 //   x, y, dy, dx           : [rows, cols]
 //   weight, bias           : [cols]
-//   stats, saved           : [rows, 4]        (pivot, mean - pivot, rstd, 0); saved is what forward wrote to stats
+//   stats, saved           : [rows, 4]        (pivot, mean - pivot, rstd, unused); saved is what forward wrote to stats
 //   weightParts, biasParts : [parts, cols]    what rows p, p + parts, ... add to the gradients
 //
 // The pivot is the row's first element. Where |mean| is much larger than std, a float32 mean has too few digits to be
@@ -18,9 +18,9 @@ override HAS_BIAS: bool;
 @group(0) @binding(1) var<storage, read> weight: array<T>;
 @group(0) @binding(2) var<storage, read> bias: array<T>;
 @group(0) @binding(3) var<storage, read> dy: array<T>;
-@group(0) @binding(4) var<storage, read> saved: array<vec4f>;
+@group(0) @binding(4) var<storage, read> saved: array<vec3f>;
 @group(0) @binding(5) var<storage, read_write> y: array<T>;
-@group(0) @binding(6) var<storage, read_write> stats: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> stats: array<vec3f>;
 @group(0) @binding(7) var<storage, read_write> dx: array<T>;
 @group(0) @binding(8) var<storage, read_write> weightParts: array<T>;
 @group(0) @binding(9) var<storage, read_write> biasParts: array<T>;
@@ -55,12 +55,12 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
       if (HAS_BIAS) { v += bias[c]; }
       y[start + c] = v;
     }
-    if (lane == 0u) { stats[row] = vec4f(pivot, mean, rstd, 0.0); }
+    if (lane == 0u) { stats[row] = vec3f(pivot, mean, rstd); }
   }
 }
 
 // x[i], normalised with its row's statistics.
-fn normalized(i: u32, s: vec4f) -> T {
+fn normalized(i: u32, s: vec3f) -> T {
   return (x[i] - s.x - s.y) * s.z;
 }
 
