@@ -86,7 +86,7 @@ describe("MultiheadAttention", () => {
     );
     const layer = new MultiheadAttention(4, 2);
     expect(() => layer.forward(rand([1, 2, 4]), undefined, undefined, { mask: rand([2, 2]) } as never)).toThrow(
-      'MultiheadAttention: unknown option "mask"; did you mean "attnMask"?',
+      'MultiheadAttention: unknown option "mask"; known: keyPaddingMask, attnMask, isCausal',
     );
   });
 });

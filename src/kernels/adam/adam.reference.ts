@@ -2,14 +2,13 @@
 import type { Reference } from "../../gpu/kernel.ts";
 
 export const adamReference = {
-  update(bind, { ends, offsets, indices, beta1, beta2, eps, weightDecay, DECOUPLED, COUNT }) {
+  update(bind, { sizes, offsets, indices, beta1, beta2, eps, weightDecay, DECOUPLED }) {
     const { p, m, v, steps, hyper } = bind;
     const lr = hyper[0];
-    for (let j = 0; j < COUNT; j++) {
+    for (const [j, size] of sizes.entries()) {
       const g = bind[`g${j}`];
-      const start = j === 0 ? 0 : ends[j - 1];
       const [correction1, correction2] = [steps[4 * indices[j] + 1], steps[4 * indices[j] + 2]];
-      for (let i = 0; i < ends[j] - start; i++) {
+      for (let i = 0; i < size; i++) {
         const at = offsets[j] + i;
         const weight = DECOUPLED === 1 ? p[at] - lr * weightDecay * p[at] : p[at];
         const gradient = DECOUPLED === 1 ? g[i] : g[i] + weightDecay * p[at];

@@ -58,16 +58,13 @@ export function adamStep(state: AdamState, tensors: readonly AdamTensor[], hyper
   });
   for (let first = 0; first < tensors.length; first += TENSORS_PER_DISPATCH) {
     const chunk = tensors.slice(first, first + TENSORS_PER_DISPATCH);
-    const ends: number[] = [];
-    for (const { gradient } of chunk) ends.push((ends.at(-1) ?? 0) + gradient.size);
-    const size = ends.at(-1)!;
-    while (ends.length < TENSORS_PER_DISPATCH) ends.push(size);
+    const sizes = chunk.map(({ gradient }) => gradient.size);
     // A binding that is not used gets the last gradient.
     const g = Array.from({ length: TENSORS_PER_DISPATCH }, (_, j) => (chunk[j] ?? chunk.at(-1)!).gradient);
     dispatch(kernel, "update", {
       bind: { p, m, v, g0: g[0]!, g1: g[1]!, g2: g[2]!, g3: g[3]!, steps, hyper },
       params: {
-        ends,
+        sizes,
         offsets: chunk.map(({ offset }) => offset),
         indices: chunk.map(({ index }) => index),
         beta1,
@@ -75,8 +72,8 @@ export function adamStep(state: AdamState, tensors: readonly AdamTensor[], hyper
         eps,
         weightDecay,
       },
-      constants: { DECOUPLED: Number(decoupled), COUNT: chunk.length },
-      groups: ceilDiv(size, THREADS),
+      constants: { DECOUPLED: Number(decoupled) },
+      groups: ceilDiv(Math.max(...sizes), THREADS),
     });
   }
 }

@@ -32,17 +32,17 @@ export const clipGradReference = {
 } satisfies Reference;
 
 export const scaleGradReference = {
-  scaleAll(bind, { count }) {
+  scaleAll(bind, { sizes }) {
     const coefficient = bind.result[1];
-    for (let j = 0; j < count; j++) {
+    for (const [j, size] of sizes.entries()) {
       const g = bind[`g${j}`];
-      for (let i = 0; i < g.length; i++) g[i] *= coefficient;
+      for (let i = 0; i < size; i++) g[i] *= coefficient;
     }
   },
-  clampAll(bind, { count, limit }) {
-    for (let j = 0; j < count; j++) {
+  clampAll(bind, { sizes, limit }) {
+    for (const [j, size] of sizes.entries()) {
       const g = bind[`g${j}`];
-      for (let i = 0; i < g.length; i++) g[i] = Math.min(Math.max(g[i], -limit), limit);
+      for (let i = 0; i < size; i++) g[i] = Math.min(Math.max(g[i], -limit), limit);
     }
   },
 } satisfies Reference;

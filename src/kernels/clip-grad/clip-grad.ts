@@ -76,12 +76,12 @@ function changeInPlace(
   result: Tensor | null,
 ): void {
   for (const chunk of chunks(gradients)) {
-    const ends = cumulative(chunk.map(({ size }) => size));
+    const sizes = chunk.map(({ size }) => size);
     const spare = spareStorages(chunk[0]!.device);
     dispatch(scaleKernel, entry, {
       bind: { ...named((j) => chunk[j] ?? spare[j]!), ...(result ? { result } : {}) },
-      params: { ends, count: chunk.length, limit },
-      groups: ceilDiv(ends.at(-1)!, THREADS),
+      params: { sizes, limit },
+      groups: ceilDiv(Math.max(...sizes), THREADS),
     });
   }
 }
