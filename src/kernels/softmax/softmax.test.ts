@@ -23,6 +23,10 @@ test("softmax and logSoftmax along every axis", async () => {
   }
 });
 
+test("softmax and logSoftmax of few long columns", async () => {
+  for (const op of [softmax, logSoftmax]) await checkOp((x) => op(x!, 1), [[2, 1024, 3]]);
+});
+
 test("softmax and logSoftmax of elements around 1e4 and -1e4", async () => {
   for (const offset of [1e4, -1e4]) {
     for (const op of [softmax, logSoftmax]) {

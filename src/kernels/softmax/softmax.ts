@@ -7,6 +7,7 @@ import { mul, sub } from "../elementwise/binary-ops.ts";
 import { exp } from "../elementwise/unary-ops.ts";
 import { MATH, REDUCE } from "../lib/lib.ts";
 import { sum } from "../reduce/sum.ts";
+import { transpose } from "../view/permute.ts";
 import { softmaxReference } from "./softmax.reference.ts";
 
 const kernel = loadKernel(new URL("./softmax.wgsl", import.meta.url), {
@@ -14,6 +15,8 @@ const kernel = loadKernel(new URL("./softmax.wgsl", import.meta.url), {
   reference: softmaxReference,
 });
 const THREADS = 64;
+const LONG = 1024; // elements of a column
+const FEW = 1024; // columns
 // A shorter row is one thread's work.
 const MIN_ROW = { gpu: 64, software: 128 };
 const MAX_GROUPS = { gpu: Number.POSITIVE_INFINITY, software: 512 }; // each costs half a microsecond there
@@ -53,6 +56,8 @@ interface Saved {
 function apply(op: "softmax" | "logSoftmax", x: Tensor, axisOption: number): Tensor {
   expectDType(op, "x", x.dtype, ["f32"]);
   const axis = normalizeAxis(op, axisOption, x.rank);
+  const n = x.shape[axis]!;
+  if (axis < x.rank - 1 && n >= LONG && x.size / n < FEW) return acrossRows(op, x, axis);
   const call = callOf(op, x, axis);
   const y = empty(x.shape, x);
   dispatch(kernel, `${call.entries}Forward`, { bind: { x, y }, ...call });
@@ -71,6 +76,16 @@ function apply(op: "softmax" | "logSoftmax", x: Tensor, axisOption: number): Ten
       return [op === "softmax" ? mul(y, sub(dy, along(mul(y, dy)))) : sub(dy, mul(exp(y), along(dy)))];
     },
   });
+}
+
+// Few long columns: as rows, which workgroups share.
+function acrossRows(op: "softmax" | "logSoftmax", x: Tensor, axis: number): Tensor {
+  const rows = transpose(x, axis, -1);
+  const y = apply(op, rows, -1);
+  const result = transpose(y, axis, -1);
+  rows.dispose();
+  y.dispose();
+  return result;
 }
 
 function callOf(op: string, { shape, size, device }: Tensor, axis: number) {
