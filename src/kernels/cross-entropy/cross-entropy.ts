@@ -1,4 +1,4 @@
-import { expectSameDevice, record, requiresGrad } from "../../autograd/record.ts";
+import { expectSameDevice, isGradEnabled, record, requiresGrad } from "../../autograd/record.ts";
 import { checkOptions, ShapeError, ValueError } from "../../gpu/errors.ts";
 import { indexSite } from "../../gpu/index-error.ts";
 import { ceilDiv, dispatch, loadKernel } from "../../gpu/kernel.ts";
@@ -155,7 +155,7 @@ function planOf(op: string, logits: Tensor, labels: Tensor, options: CrossEntrop
   if (weight) {
     expectDType(op, "weight", weight.dtype, ["f32"]);
     expectShape(op, "weight", weight.shape, [classes]);
-    if (requiresGrad(weight))
+    if (isGradEnabled() && requiresGrad(weight))
       throw new ValueError(`${op}: weight requires a gradient, and the loss gives it none; pass weight.detach()`);
   }
   if (!Number.isInteger(ignoreIndex))

@@ -71,11 +71,9 @@ interface Saved {
   params: NormalizedRows & { eps: number };
 }
 
-function layerNormBackward(dy: Tensor, saved: Saved, needs: readonly boolean[]) {
-  const { weight, hasBias } = saved;
-  const dx = needs[0] ? backwardInput(dy, saved) : null;
-  const [dweight, dbias] = needs.slice(1).includes(true) ? backwardAffine(dy, saved) : [null, null];
-  return [dx, ...(weight ? [dweight] : []), ...(hasBias ? [dbias] : [])];
+function layerNormBackward(dy: Tensor, saved: Saved, [needsInput, ...needsAffine]: readonly boolean[]) {
+  const dx = needsInput ? backwardInput(dy, saved) : null;
+  return [dx, ...(needsAffine.includes(true) ? backwardAffine(dy, saved) : [])];
 }
 
 function backwardInput(dy: Tensor, { x, weight, stats, params }: Saved): Tensor {
@@ -90,7 +88,7 @@ function backwardInput(dy: Tensor, { x, weight, stats, params }: Saved): Tensor 
   return dx;
 }
 
-function backwardAffine(dy: Tensor, { x, stats, affineShape, params }: Saved): [Tensor, Tensor] {
+function backwardAffine(dy: Tensor, { x, weight, hasBias, stats, affineShape, params }: Saved): Tensor[] {
   const { cols, parts } = params;
   const weightParts = empty([parts, cols], x);
   const biasParts = empty([parts, cols], x);
@@ -99,7 +97,9 @@ function backwardAffine(dy: Tensor, { x, stats, affineShape, params }: Saved): [
     params,
     groups: ceilDiv(parts * cols, THREADS),
   });
-  return [reshape(sum(weightParts, 0), affineShape!), reshape(sum(biasParts, 0), affineShape!)];
+  return [...(weight ? [weightParts] : []), ...(hasBias ? [biasParts] : [])].map((part) =>
+    reshape(sum(part, 0), affineShape!),
+  );
 }
 
 // The same gradients as ops.

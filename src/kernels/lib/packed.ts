@@ -6,7 +6,7 @@ import { PACK_1, PACK_4 } from "./lib.ts";
 export type PackedKernel = (cols: number) => Kernel;
 
 /** As `loadKernel`, for WGSL written in the element type T, of WIDTH elements. */
-export function loadPacked(source: URL, { lib = [], ...options }: KernelOptions): PackedKernel {
+export function loadPacked(source: URL | string, { lib = [], ...options }: KernelOptions): PackedKernel {
   const single = loadKernel(source, { ...options, lib: [...lib, PACK_1] });
   const packed = loadKernel(source, { ...options, lib: [...lib, PACK_4] });
   return (cols) => (cols % 4 === 0 ? packed : single);
