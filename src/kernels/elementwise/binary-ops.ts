@@ -182,8 +182,11 @@ export const logaddexp: (a: Operand, b: Operand) => Tensor = binary("logaddexp",
 });
 
 function compare(name: string, operator: string, f: (a: number, b: number) => boolean) {
-  const expression = `select(0u, 1u, a ${operator} b)`;
-  return comparison(name, { f: expression, integers: expression, reference: { f: (a, b) => Number(f(a, b)) } });
+  return comparison(name, {
+    f: `select(0u, 1u, a ${operator} b && ordered(a, b))`,
+    integers: `select(0u, 1u, a ${operator} b)`,
+    reference: { f: (a, b) => Number(f(a, b)) },
+  });
 }
 
 /** Computes a == b; false where either is NaN. */
@@ -191,7 +194,7 @@ export const equal: (a: Operand, b: Operand) => Tensor<"bool"> = compare("equal"
 
 /** Computes a != b; true where either is NaN. */
 export const notEqual: (a: Operand, b: Operand) => Tensor<"bool"> = comparison("notEqual", {
-  f: "select(1u, 0u, a == b)", // compilers may take x != x for false
+  f: "select(1u, 0u, a == b && ordered(a, b))",
   integers: "select(1u, 0u, a == b)",
   reference: { f: (a, b) => Number(a !== b) },
 });

@@ -322,7 +322,7 @@ export const isfinite: (x: Tensor) => Tensor<"bool"> = predicate("isfinite", {
 
 /** Tests for 0, or false. */
 export const logicalNot: (x: Tensor) => Tensor<"bool"> = predicate("logicalNot", {
-  f: "select(0u, 1u, x == 0.0)",
+  f: "select(0u, 1u, isZero(x))",
   reference: { f: (x) => Number(x === 0) },
   integers: "select(0u, 1u, x == T(0))",
 });

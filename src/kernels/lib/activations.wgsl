@@ -78,7 +78,7 @@ fn softplusWithDerivative(x: f32, beta: f32, threshold: f32) -> f32 {
 
 // x for a positive x, else alpha (exp(x) - 1): 1.6 ulp.
 fn elu(x: f32, alpha: f32) -> f32 {
-  return select(alpha * expm1(min(x, 0.0)), x, x > 0.0 || isNan(x));
+  return keepNan(select(alpha * expm1(min(x, 0.0)), x, x > 0.0), x);
 }
 
 fn eluDerivative(x: f32, alpha: f32) -> f32 {
@@ -87,9 +87,9 @@ fn eluDerivative(x: f32, alpha: f32) -> f32 {
 
 // x clamp(x + 3, 0, 6) / 6
 fn hardswish(x: f32) -> f32 {
-  return select(select(x * (x + 3.0) / 6.0, 0.0, x <= -3.0), x, x >= 3.0);
+  return keepNan(select(select(x * (x + 3.0) / 6.0, 0.0, x <= -3.0), x, x >= 3.0), x);
 }
 
 fn hardswishDerivative(x: f32) -> f32 {
-  return select(select(x / 3.0 + 0.5, 0.0, x < -3.0), 1.0, x > 3.0);
+  return keepNan(select(select(x / 3.0 + 0.5, 0.0, x < -3.0), 1.0, x > 3.0), x);
 }

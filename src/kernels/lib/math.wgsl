@@ -20,6 +20,15 @@ fn isInf(x: f32) -> bool {
   return (bitcast<u32>(x) & 0x7fffffffu) == INFINITY_BITS;
 }
 
+fn isZero(x: f32) -> bool {
+  return (bitcast<u32>(x) & 0x7fffffffu) == 0u;
+}
+
+// Whether neither is NaN.
+fn ordered(a: f32, b: f32) -> bool {
+  return !isNan(a) && !isNan(b);
+}
+
 // y, or the float of `bits` where `condition` holds: an infinity or a NaN, which cannot be written as a literal.
 fn orBits(y: f32, bits: u32, condition: bool) -> f32 {
   return bitcast<f32>(select(bitcast<u32>(y), bits, condition));
@@ -79,8 +88,6 @@ fn hypot(a: f32, b: f32) -> f32 {
   return orBits(keepNan(keepNan(large * sqrt(fma(t, t, 1.0)), a), b), INFINITY_BITS, isInf(a) || isInf(b));
 }
 
-// --- exponentials
-
 // exp(x + tail) = 2^n * (1 + q) with q in [-0.3, 0.42], and n as what it adds to a float's exponent.
 struct ExpParts { exponent: u32, q: f32 }
 
@@ -94,14 +101,15 @@ fn expParts(x: f32, tail: f32) -> ExpParts {
   return ExpParts(bits << 23u, fma(r * r, p, r));
 }
 
-// exp(x + tail), where tail is far smaller: 1.8 ulp.
+// exp(x + tail), where tail is far smaller.
 fn expSum(x: f32, tail: f32) -> f32 {
   let parts = expParts(x, tail);
-  let y = bitcast<f32>(bitcast<u32>(1.0 + parts.q) + parts.exponent);
-  let bounded = orBits(orBits(y, 0u, x + tail < -87.33654), INFINITY_BITS, x + tail > 88.72284);
-  return keepNan(bounded, x);
+  let bits = min(bitcast<u32>(1.0 + parts.q) + parts.exponent, INFINITY_BITS);
+  let bounded = select(select(bits, 0u, x + tail < -87.33654), INFINITY_BITS, x + tail > 88.72284);
+  return keepNan(bitcast<f32>(bounded), x);
 }
 
+// exp(x): 1.8 ulp.
 fn preciseExp(x: f32) -> f32 {
   return expSum(x, 0.0);
 }
@@ -125,8 +133,6 @@ fn expm1(x: f32) -> f32 {
   // Half of a value near 2^-126 may be flushed to 0.
   return orBits(orBits(y, INFINITY_BITS, x > 88.72284), bitcast<u32>(x), abs(x) < 1e-10 || isNan(x));
 }
-
-// --- logarithms
 
 // x = 2^k * (1 + f) with f in [-1/3, 1/3], for a positive finite x.
 struct LogParts { k: f32, f: f32 }
@@ -158,8 +164,9 @@ fn logOfParts(k: f32, f: f32) -> f32 {
 
 // y, which is the logarithm of x, or what it is at 0, below 0, infinity and NaN.
 fn logEdges(y: f32, x: f32) -> f32 {
-  let finite = orBits(orBits(y, NAN_BITS, x < 0.0), INFINITY_BITS | SIGN_BIT, x == 0.0);
-  return orBits(finite, bitcast<u32>(x), bitcast<u32>(x) == INFINITY_BITS || isNan(x));
+  let bits = bitcast<u32>(x);
+  let finite = orBits(orBits(y, NAN_BITS, bits > SIGN_BIT), INFINITY_BITS | SIGN_BIT, isZero(x));
+  return orBits(finite, bits, bits == INFINITY_BITS || isNan(x));
 }
 
 // Natural logarithm: 1.1 ulp.
@@ -182,34 +189,36 @@ fn preciseLog10(x: f32) -> f32 {
 // log(1 + x), right near 0: 1.6 ulp.
 fn log1p(x: f32) -> f32 {
   let k = (bitcast<i32>(1.0 + x) - 0x3f2aaaab) >> 23u;
-  // (1 + x) / 2^k - 1 without the rounding of 1 + x: x / 2^k, which is exact, plus 1 / 2^k - 1, which no compiler may
-  // merge with it where it is 0.
+  // (1 + x) / 2^k - 1 without the rounding of 1 + x: x / 2^k, which is exact, plus 1 / 2^k - 1, which is made of integers where
+  // a compiler must not add in another order.
   let scaled = bitcast<f32>(bitcast<u32>(x) - (bitcast<u32>(k) << 23u));
-  let power = bitcast<f32>(u32(max(127 - k, 0)) << 23u);
-  let y = logOfParts(f32(k), scaled + orBits(power - 1.0, 0u, k == 0));
-  return logEdges(y, 1.0 + x);
+  let shift = bitcast<f32>(u32(max(127 - k, 0)) << 23u) - 1.0;
+  let wholeShift = f32((1u << u32(clamp(-k, 0, 24))) - 1u);
+  return logEdges(logOfParts(f32(k), scaled + select(wholeShift, shift, k > 0)), 1.0 + x);
 }
 
-// --- hyperbolic and logistic functions
-
-// 2.5 ulp.
+// tanh(x): 2.5 ulp.
 fn preciseTanh(x: f32) -> f32 {
   let t = expm1(-2.0 * abs(x));
   return keepNan(copySign(t / (t + 2.0), x), x);
 }
 
-// 2.7 ulp.
-fn preciseSinh(x: f32) -> f32 {
-  let t = expm1(abs(x));
-  let large = preciseExp(0.5 * abs(x));
-  let y = select(0.5 * (t + t / (t + 1.0)), 0.5 * large * large, abs(x) > 20.0);
-  return keepNan(copySign(y, x), x);
+// exp(|x|) / 2, finite where sinh(x) and cosh(x) are.
+fn halfExp(x: f32) -> f32 {
+  let root = preciseExp(0.5 * abs(x));
+  return bitcast<f32>(bitcast<u32>(root) - 0x00800000u) * root; // the first is half of the root
 }
 
-// 2.7 ulp.
+// sinh(x): 2.7 ulp.
+fn preciseSinh(x: f32) -> f32 {
+  let t = expm1(abs(x));
+  return keepNan(copySign(select(0.5 * (t + t / (t + 1.0)), halfExp(x), abs(x) > 20.0), x), x);
+}
+
+// cosh(x): 2.7 ulp.
 fn preciseCosh(x: f32) -> f32 {
-  let e = preciseExp(0.5 * abs(x));
-  return keepNan(0.5 * e * e + 0.5 / (e * e), x);
+  let half = halfExp(x);
+  return keepNan(half + 0.25 / half, x);
 }
 
 // 1 / (1 + exp(-x)): 2.1 ulp.
@@ -229,8 +238,6 @@ fn logAddExp(a: f32, b: f32) -> f32 {
   let distance = select(abs(a - b), 0.0, a == b); // infinity minus infinity
   return largest + log1p(preciseExp(-distance));
 }
-
-// --- the error function
 
 // erfc(x) for x >= 0: exp(-x^2) times a polynomial in (x - 3) / (x + 3), the substitution of Shepherd and Laframboise 1981,
 // https://doi.org/10.1090/S0025-5718-1981-0595058-X. 6 ulp.

@@ -24,11 +24,11 @@ fn precisePow(a: f32, b: f32) -> f32 {
   let whole = floor(b) == b;
   let odd = whole && floor(0.5 * b) != 0.5 * b;
   var y = powOfPositive(magnitude, b);
-  y = orBits(y, select(INFINITY_BITS, 0u, b > 0.0), magnitude == 0.0);
+  y = orBits(y, select(INFINITY_BITS, 0u, b > 0.0), isZero(a));
   y = orBits(y, select(0u, INFINITY_BITS, b > 0.0), isInf(a));
-  y = orBits(y, NAN_BITS, negative && !whole && magnitude > 0.0 && !isInf(a));
+  y = orBits(y, NAN_BITS, negative && !whole && !isZero(a) && !isInf(a));
   y = select(y, -y, negative && odd);
-  return orBits(keepNan(keepNan(y, a), b), 0x3f800000u, a == 1.0 || b == 0.0);
+  return orBits(keepNan(keepNan(y, a), b), 0x3f800000u, bitcast<u32>(a) == 0x3f800000u || isZero(b));
 }
 
 // a^b, multiplied out for a whole b from 0 to 16, so that small powers are exact.

@@ -59,7 +59,7 @@ fn cosNear0(r: f32) -> f32 {
   return fma(s * s, p, fma(-0.5, s, 1.0));
 }
 
-// 2.6 ulp.
+// sin(x): 2.6 ulp.
 fn preciseSin(x: f32) -> f32 {
   let angle = reduceAngle(x);
   let y = select(sinNear0(angle.radians), cosNear0(angle.radians), (angle.quadrant & 1u) == 1u);
@@ -67,7 +67,7 @@ fn preciseSin(x: f32) -> f32 {
   return orBits(select(y, -y, negative), NAN_BITS, isNan(x) || isInf(x));
 }
 
-// 2.6 ulp.
+// cos(x): 2.6 ulp.
 fn preciseCos(x: f32) -> f32 {
   let angle = reduceAngle(x);
   let y = select(cosNear0(angle.radians), sinNear0(angle.radians), (angle.quadrant & 1u) == 1u);
@@ -75,7 +75,7 @@ fn preciseCos(x: f32) -> f32 {
   return orBits(select(y, -y, negative), NAN_BITS, isNan(x) || isInf(x));
 }
 
-// 4.4 ulp.
+// tan(x): 4.4 ulp.
 fn preciseTan(x: f32) -> f32 {
   let angle = reduceAngle(x);
   let s = sinNear0(angle.radians);
@@ -137,7 +137,7 @@ fn preciseAtan2(y: f32, x: f32) -> f32 {
   return keepNan(keepNan(copySign(angle, y), x), y);
 }
 
-// 1.8 ulp.
+// atan(x): 1.8 ulp.
 fn preciseAtan(x: f32) -> f32 {
   return preciseAtan2(x, 1.0);
 }
