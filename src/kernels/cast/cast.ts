@@ -65,8 +65,7 @@ ${lift(width, "map", "convert", { x: "X" }, "Y")}`,
 
 // A WGSL expression of `x`.
 function conversion(from: DType, to: DType): string {
-  if (to === "bool")
-    return from === "f32" ? "select(1u, 0u, x == 0.0)" : `select(1u, 0u, x == ${elementType(from)}(0))`;
+  if (to === "bool") return `select(1u, 0u, ${from === "f32" ? "isZero(x)" : `x == ${elementType(from)}(0)`})`;
   if (from !== "f32") return `${elementType(to)}(x)`;
   return to === "i32" ? "floatToI32(x)" : "floatToU32(x)";
 }
