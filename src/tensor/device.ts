@@ -7,6 +7,7 @@ import { CpuDevice } from "../gpu/cpu.ts";
 import type { Device, MemoryUse } from "../gpu/device.ts";
 import { checkOptions, DeviceError } from "../gpu/errors.ts";
 import { WebGpuDevice, type WebGpuOptions } from "../gpu/webgpu.ts";
+import { collectBeforeAwait } from "./collector.ts";
 import { expectSync } from "./expect-sync.ts";
 
 /** `cpu:f64` computes in float64: its f32 tensors hold Float64Arrays. */
@@ -89,7 +90,9 @@ export function withDevice<R>(device: DeviceName | Device, fn: () => R): R {
 
 /** Resolves when everything dispatched so far has run; rejects with the first error the device has met. */
 export function sync(): Promise<void> {
-  return defaultDevice().sync();
+  const device = defaultDevice();
+  collectBeforeAwait(device);
+  return device.sync();
 }
 
 /** Forgets a GPU error that has been thrown, so that the device can be used again. */

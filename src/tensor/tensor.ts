@@ -6,6 +6,7 @@
  */
 import { type Device, Storage } from "../gpu/device.ts";
 import { DisposedError, ShapeError } from "../gpu/errors.ts";
+import { collectBeforeAwait } from "./collector.ts";
 import { type DeviceName, defaultDevice, deviceNamed } from "./device.ts";
 import { type DType, elementType, type TypedArrayOf } from "./dtype.ts";
 import { born, died } from "./scope.ts";
@@ -92,6 +93,7 @@ export class Tensor<D extends DType = DType> {
    * @throws the first error that the device has met
    */
   async data(): Promise<TypedArrayOf<D>> {
+    collectBeforeAwait(this.device);
     const elements = await this.storage.device.read(this.storage);
     return (this.dtype === "bool" ? Uint8Array.from(elements) : elements) as TypedArrayOf<D>;
   }
