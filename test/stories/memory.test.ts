@@ -61,9 +61,9 @@ test("with scope, 300 steps hold what ten hold", async () => {
 });
 
 test("without scope, a loop that reads its loss now and then holds not much more", async () => {
-  const scoped = await train({ rows: 512, steps: 10, wrap: tg.scope });
+  const scoped = await train({ rows: 768, steps: 10, wrap: tg.scope });
   const perStep = scoped.peak - scoped.live.at(-1)!; // at least: what is freed during a step comes on top
   expect(100 * perStep).toBeGreaterThan(2 * 256 * MB); // that much would be held if nothing were collected
-  const { peak } = await train({ rows: 512, steps: 100, wrap: loose });
+  const { peak } = await train({ rows: 768, steps: 100, wrap: loose });
   expect(peak).toBeLessThan(Math.max(3 * scoped.peak, 256 * MB));
 });
