@@ -60,26 +60,27 @@ export class Linear extends Module {
 }
 
 /**
- * Looks rows of a table up: ids of any shape [...] give [..., dimensions]. The rows start normally distributed; that of
- * `paddingIndex` starts at 0 and is never trained.
+ * Looks rows of a table up: ids of any shape [...] give [..., dimensions]. The rows start normally distributed, with
+ * the deviation `std`; that of `paddingIndex` starts at 0 and is never trained.
  */
 export class Embedding extends Module {
   readonly weight: Parameter; // [entries, dimensions]
   readonly paddingIndex: number | null;
 
-  constructor(entries: number, dimensions: number, options: { paddingIndex?: number } = {}) {
+  /** @param options paddingIndex; std (default 1, as PyTorch) */
+  constructor(entries: number, dimensions: number, options: { paddingIndex?: number; std?: number } = {}) {
     super();
-    checkOptions("Embedding", options, ["paddingIndex"]);
+    checkOptions("Embedding", options, ["paddingIndex", "std"]);
     checkSize("Embedding", "entries", entries);
     checkSize("Embedding", "dimensions", dimensions);
-    const { paddingIndex = null } = options;
+    const { paddingIndex = null, std = 1 } = options;
     if (paddingIndex !== null && !(Number.isInteger(paddingIndex) && paddingIndex >= 0 && paddingIndex < entries)) {
       throw new ValueError(
         `Embedding: paddingIndex is ${paddingIndex}, expected a whole number from 0 to ${entries - 1}`,
       );
     }
     this.paddingIndex = paddingIndex;
-    this.weight = new Parameter(randn([entries, dimensions]));
+    this.weight = new Parameter(randn([entries, dimensions], { std }));
     if (paddingIndex !== null) {
       const row = this.weight.storage;
       row.device.write(row.view(paddingIndex * dimensions, dimensions), new Float64Array(dimensions));

@@ -250,8 +250,7 @@ export class LearnedPositions extends Module {
     checkOptions("LearnedPositions", options, ["dropout", "std"]);
     const { dropout = 0, std = 0.02 } = options;
     checkProbability("LearnedPositions", dropout);
-    this.positions = new Embedding(maxLength, features);
-    init.normal(this.positions.weight, 0, std);
+    this.positions = new Embedding(maxLength, features, { std });
     this.dropout = dropout;
   }
 
