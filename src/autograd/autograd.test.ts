@@ -132,6 +132,12 @@ describe("grad", () => {
     expect(x.grad).toBeNull();
   });
 
+  test("returns the gradient of an intermediate tensor alone", async () => {
+    const y = mul(leaf([1, 2]), 3);
+    const [dy] = grad(mul(mul(y, 1), y).sum(), [y]);
+    expect(await values(dy!)).toEqual([6, 12]);
+  });
+
   test("an unused input is an error, or null", () => {
     const [x, z] = [leaf([1]), leaf([1])];
     expect(() => grad(exp(x).sum(), [z])).toThrow(

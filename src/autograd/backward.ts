@@ -219,12 +219,13 @@ class Walk {
     }
   }
 
+  // What is left at the end belongs to leaves, and to tensors asked for that nothing asked for lies behind.
   #collectLeaves(): void {
     const { wanted, leaves } = this.#options;
     for (const [entry, gradient] of this.#gradients) {
       gradient.kept = false;
-      const isLeaf = entry.node === null;
-      if (isLeaf && (wanted ? wanted.has(entry) : entry.requiresGrad)) leaves.set(entry, applyHooks(entry, gradient));
+      const isAskedFor = wanted ? wanted.has(entry) : entry.node === null && entry.requiresGrad;
+      if (isAskedFor) leaves.set(entry, applyHooks(entry, gradient));
       else gradient.dispose();
     }
     this.#gradients.clear();
