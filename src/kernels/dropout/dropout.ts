@@ -42,8 +42,8 @@ export function checkProbability(op: string, p: number): void {
   if (!(p >= 0 && p <= 1)) throw new ValueError(`${op}: p is ${p}, expected a probability from 0 to 1`);
 }
 
-// Linear in x for a given stream, so its backward is itself.
-function dropWith(x: Tensor, p: number, { randomState, stream }: RandomStream): Tensor {
+/** Drops with the random numbers of a stream. It is linear in x, so its backward is itself. */
+export function dropWith(x: Tensor, p: number, { randomState, stream }: RandomStream): Tensor {
   const y = empty(x.shape, x);
   const params = { size: x.size, stream, threshold: dropThreshold(p), scale: 1 / (1 - p) };
   dispatch(kernel, "forward", { bind: { x, y, randomState }, params, groups: ceilDiv(ceilDiv(x.size, 2), THREADS) });
