@@ -6,7 +6,8 @@ import { counting, dtypes, elementAt, expectModel, model, shapes, toTensor } fro
 import { grad } from "../../autograd/backward.ts";
 import type { WebGpuDevice } from "../../gpu/webgpu.ts";
 import { deviceNamed, withDevice } from "../../tensor/device.ts";
-import { full, ones, tensor, zeros } from "../creation/creation.ts";
+import { arange, full, ones, tensor, zeros } from "../creation/creation.ts";
+import { expand } from "../view/expand.ts";
 import { embedding } from "./embedding.ts";
 import { indexAdd, indexSelect } from "./index-select.ts";
 
@@ -107,24 +108,58 @@ describe("indexAdd", () => {
       ));
   }
 
-  // Around the lanes of the workgroup that ranks (256, or a subgroup's), and around one chunk and two.
-  test.each([1, 7, 8, 9, 63, 64, 65, 128, 129, 255, 256, 257, 600])("of %i slices onto few", async (count) => {
+  // Around the lanes of the workgroup that ranks (256, or a subgroup's), and around one chunk and two. Sums of i32 are
+  // noticed behind a tensor too, where a float would be lost in NaN.
+  test.each([1, 7, 8, 9, 63, 64, 65, 128, 129, 255, 256, 257, 600])("of %i elements onto few", async (count) => {
     const random = randomNumbers(count);
     const picks = Array.from({ length: count }, () => Math.floor(random() ** 3 * 4));
-    const expected = [0, 0, 0, 0];
-    for (const [j, at] of picks.entries()) expected[at]! += j + 1;
-    for (const device of [deviceNamed("cpu"), ...(await checkedDevices(deviceNamed("webgpu") as WebGpuDevice))]) {
-      await withDevice(device, () => {
-        const src = toTensor(counting([count]));
-        return { y: indexAdd(zeros([4]), 0, tensor(picks, { dtype: "i32" }), src) };
-      })
-        .y.data()
-        .then((sums) => expect(Array.from(sums)).toEqual(expected));
-    }
+    await expectSums(picks, 4, "i32");
+    await expectSums(picks, 4, "f32");
   });
 
-  test("of many columns, in several workgroups per slice", () =>
-    checkOp((i, src) => indexAdd(zeros([2, 1300], { device: src.device }), 0, i, src), [index([3], 2), [3, 1300]]));
+  test("of values that fill chunks, or nearly, or just not", async () => {
+    const left = [63, 64, 65, 127, 128, 129, 1, 130];
+    const last = 2999;
+    const picks: number[] = [];
+    const random = randomNumbers(1);
+    while (left.some((count) => count > 0)) {
+      const value = Math.floor(random() * left.length);
+      if (left[value]!-- > 0) picks.push(last - value);
+    }
+    await expectSums(picks, last + 1, "f32");
+    // With at most three workgroups at a time, so that each has several chunks to do.
+    const device = deviceNamed("webgpu") as WebGpuDevice;
+    const { maxGroups } = device;
+    device.maxGroups = 3;
+    await expectSums(picks, last + 1, "f32");
+    device.maxGroups = maxGroups;
+  });
+
+  // src is 1, 2, 3, ..., whose sums are exact.
+  async function expectSums(picks: readonly number[], n: number, dtype: "f32" | "i32"): Promise<void> {
+    const expected = new Array<number>(n).fill(0);
+    for (const [j, at] of picks.entries()) expected[at]! += j + 1;
+    for (const device of [deviceNamed("cpu"), ...(await checkedDevices(deviceNamed("webgpu") as WebGpuDevice))]) {
+      const sums = withDevice(device, () =>
+        indexAdd(zeros([n], { dtype }), 0, tensor(Int32Array.from(picks)), toTensor(counting([picks.length]), dtype)),
+      );
+      expect(Array.from(await sums.data())).toEqual(expected);
+    }
+  }
+
+  test("of many columns, which workgroups share", async () => {
+    await checkOp(
+      (i, src) => indexAdd(zeros([2, 1300], { device: src.device }), 0, i, src),
+      [index([3], 2), [3, 1300]],
+    );
+    // More workgroups to a slice than chunks to the index.
+    const onto = tensor(Int32Array.from({ length: 132 }, (_, j) => j % 2));
+    const y = indexAdd(zeros([2, 4700]), 0, onto, expand(arange(4700), [132, 4700]));
+    await expectModel(
+      y,
+      model([2, 4700], ([, col]) => 66 * col!),
+    );
+  });
 
   test("errors", () => {
     const x = zeros([2, 3]);

@@ -131,6 +131,7 @@ describe("tril and triu", () => {
     [5, 5],
     [2, 3, 7],
     [9, 8],
+    [17, 16],
     [0, 3],
   ]) {
     test(`[${shape}]`, () => checkOp((x) => [tril(x, 1), triu(x, -1), tril(x), triu(x)], [shape], { second: true }));
