@@ -84,9 +84,16 @@ async function main(): Promise<number> {
     return { mutant, attempts, wasReached: false, restarts: 0 };
   });
   for (const state of states) if (state.attempts.length === 0) conclude(state, "unreached");
+  const conclusion = () => report(states, every, (performance.now() - start) / 1000);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => {
+      conclusion();
+      process.exit(130);
+    });
+  }
   const busy = new Map<number, Set<State>>();
   await Promise.all(Array.from({ length: LANES }, (_, lane) => runLane(lane, states, busy)));
-  return report(states, every, (performance.now() - start) / 1000);
+  return conclusion();
 }
 
 /** Takes pieces of work until there are none: the test file for which most mutants wait, with half of them. */
@@ -256,9 +263,11 @@ function report(states: readonly State[], every: readonly Mutant[], seconds: num
       `${columns[0]!.padStart(6)}${columns[1]!.padStart(10)}${columns[2]!.padStart(8)}${columns[3]!.padStart(10)}  ${file}`,
     );
   }
-  const valid = states.length - having("invalid").length;
+  const open = states.filter(({ verdict }) => !verdict).length;
+  if (open > 0) console.log(`\nstopped with ${open} mutants left`);
+  const valid = states.length - having("invalid").length - open;
   console.log(
-    `\n${having("caught").length} of ${valid} mutants caught in ${seconds.toFixed(0)} s, ${(seconds / states.length).toFixed(2)} s each; ` +
+    `\n${having("caught").length} of ${valid} mutants caught in ${seconds.toFixed(0)} s, ${(seconds / Math.max(states.length - open, 1)).toFixed(2)} s each; ` +
       `${alive.length - unlisted.length} listed as equivalent; ${having("invalid").length} did not compile and are not counted`,
   );
   for (const trouble of troubles) console.log(`\n${trouble}`);
@@ -270,7 +279,6 @@ function report(states: readonly State[], every: readonly Mutant[], seconds: num
 }
 
 process.on("exit", stopEverything);
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(130));
 process.exitCode = await main().catch((error: Error) => {
   console.error(error.message);
   return 1;

@@ -52,9 +52,10 @@ function* wgslGroups(isWanted: (name: string) => boolean): Generator<Group> {
   // What kernels and tables call in the libraries.
   const called = new Set<string>();
   for (const [file, code] of codes) if (!isLibrary(file)) for (const word of wordsOf(code)) called.add(word);
-  for (const file of sources(".ts")) {
-    if (file.startsWith("src/kernels/"))
-      for (const word of wordsOf(readFileSync(join(root, file), "utf8"))) called.add(word);
+  for (const [file, { text }] of imports) {
+    if (!file.startsWith("src/kernels/")) continue;
+    const literals = text.match(/"[^"\n]*"|`[^`]*`/g) ?? [];
+    for (const word of wordsOf(literals.join(" "))) called.add(word);
   }
   const libraryFunctions = files.filter(isLibrary).flatMap((file) => functionsOf(codes.get(file)!));
   const calledInLibraries = reachedFrom(called, libraryFunctions);
