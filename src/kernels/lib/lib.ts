@@ -33,7 +33,7 @@ export const SORT_KEY = new URL("./sort-key.wgsl", import.meta.url);
 /** reportIndexError; the dispatcher binds its buffer. */
 export const INDEX_ERROR = new URL("./index-error.wgsl", import.meta.url);
 
-/** randomPair, randomWord, unitFloat; bind `randomState` and pass `stream`, as `nextStream` gives them. */
+/** randomPair, unitFloat; bind `randomState` and pass `stream`, as `nextStream` gives them. */
 export const RANDOM = new URL("./random.wgsl", import.meta.url);
 
 /** T, WIDTH, first, total: the element type of kernels over rows, which `loadPacked` declares in both widths. */

@@ -38,10 +38,6 @@ fn randomPair(stream: u32, pair: u32) -> vec2u {
   return threefry(vec2u(randomState[0], randomState[1]), vec2u(randomState[2] + stream, pair));
 }
 
-fn randomWord(stream: u32, element: u32) -> u32 {
-  return randomPair(stream, element / 2u)[element % 2u];
-}
-
 // A multiple of 2^-24 in [0, 1).
 fn unitFloat(word: u32) -> f32 {
   return f32(word >> 8u) * 0x1p-24;
