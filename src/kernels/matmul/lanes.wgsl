@@ -1,0 +1,72 @@
+// Matrix products for software adapters; product.wgsl has the bindings.
+//
+// A workgroup is one subgroup, without barriers and workgroup memory. Its lanes hold four columns of the tile each and
+// hand the rows of A round: a load costs as much as thirty multiplications, so each loaded element is used by the whole tile.
+
+const LANES = 8u;
+// Rows per lane: 1, 2 or 4.
+override ROWS: u32;
+
+alias Sums = array<vec4f, LANES>;
+
+// A subgroup per tile of 8 ROWS rows and 32 columns.
+@compute @workgroup_size(LANES)
+fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u,
+           @builtin(subgroup_invocation_id) lane: u32) {
+  let tiles = countTiles(LANES * ROWS, LANES * 4u);
+  for (var t = wid.x; t < tiles; t += groups.x) {
+    let tile = findTile(t, LANES * ROWS, LANES * 4u);
+    let row = tile.row + ROWS * lane;
+    let col = tile.col + 4u * lane;
+    // sums0 is of the first row of each lane, and so on.
+    var sums0 = Sums();
+    var sums1 = Sums();
+    var sums2 = Sums();
+    var sums3 = Sums();
+    let steps = ceilDiv(tile.end - tile.begin, 4u);
+    for (var step = 0u; step < FOREVER; step++) {
+      if (step == steps) { break; }
+      let k = tile.begin + 4u * step;
+      let right = blockOfB(tile, k, col);
+      if (ROWS == 4u) {
+        let rows = transpose(blockOfA(tile, row, k));
+        addProducts(&sums0, rows[0], right);
+        addProducts(&sums1, rows[1], right);
+        addProducts(&sums2, rows[2], right);
+        addProducts(&sums3, rows[3], right);
+      } else {
+        addProducts(&sums0, rowOfA(tile, row, k), right);
+        if (ROWS == 2u) { addProducts(&sums1, rowOfA(tile, row + 1u, k), right); }
+      }
+    }
+    // Indexed by a variable, this array is memory; the sums above stay in registers. As 32 copies of `store`, without a loop,
+    // the kernel would take seconds to compile.
+    var sums: array<vec4f, 4u * LANES>;
+    for (var i = 0u; i < LANES; i++) {
+      sums[i] = sums0[i];
+      sums[LANES + i] = sums1[i];
+      sums[2u * LANES + i] = sums2[i];
+      sums[3u * LANES + i] = sums3[i];
+    }
+    let rows = min(LANES * ROWS, params.m - tile.row);
+    for (var r = 0u; r < rows; r++) {
+      store(tile.y, tile.row + r, col, sums[r % ROWS * LANES + r / ROWS]);
+    }
+  }
+}
+
+// Adds to row i of sums the products of lane i's row with `right`.
+fn addProducts(sums: ptr<function, Sums>, row: vec4f, right: mat4x4f) {
+  (*sums)[0] = addProduct((*sums)[0], subgroupBroadcast(row, 0), right);
+  (*sums)[1] = addProduct((*sums)[1], subgroupBroadcast(row, 1), right);
+  (*sums)[2] = addProduct((*sums)[2], subgroupBroadcast(row, 2), right);
+  (*sums)[3] = addProduct((*sums)[3], subgroupBroadcast(row, 3), right);
+  (*sums)[4] = addProduct((*sums)[4], subgroupBroadcast(row, 4), right);
+  (*sums)[5] = addProduct((*sums)[5], subgroupBroadcast(row, 5), right);
+  (*sums)[6] = addProduct((*sums)[6], subgroupBroadcast(row, 6), right);
+  (*sums)[7] = addProduct((*sums)[7], subgroupBroadcast(row, 7), right);
+}
+
+fn addProduct(sum: vec4f, left: vec4f, right: mat4x4f) -> vec4f {
+  return sum + left.x * right[0] + left.y * right[1] + left.z * right[2] + left.w * right[3];
+}

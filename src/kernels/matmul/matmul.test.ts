@@ -1,0 +1,259 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { type CheckOptions, checkOp } from "../../../test/check.ts";
+import { cases } from "../../../test/devices.ts";
+import { noGrad } from "../../autograd/record.ts";
+import type { WebGpuDevice } from "../../gpu/webgpu.ts";
+import { deviceNamed } from "../../tensor/device.ts";
+import type { Shape } from "../../tensor/shape.ts";
+import { tensor } from "../creation/creation.ts";
+import { rand } from "../random/random.ts";
+import type { Activation } from "./activation.ts";
+import { bmm, dot, linear, type MatmulOptions, matmul } from "./matmul.ts";
+
+// A sum of k products has an error of the order of sqrt(k) roundings of the typical product; the largest of the results
+// is a few times sqrt(k) typical products. So the bound on their ratio does not grow with k.
+function check(a: Shape, b: Shape, options: MatmulOptions = {}, checks: CheckOptions = {}): Promise<void> {
+  return checkOp((x, y) => matmul(x!, y!, options), [a, b], checks);
+}
+
+// [m, k] and [k, n] in the four layouts.
+function layouts(m: number, k: number, n: number): [string, Shape, Shape, MatmulOptions][] {
+  return [
+    ["NN", [m, k], [k, n], {}],
+    ["NT", [m, k], [n, k], { transposeB: true }],
+    ["TN", [k, m], [k, n], { transposeA: true }],
+    ["TT", [k, m], [n, k], { transposeA: true, transposeB: true }],
+  ];
+}
+
+for (const [m, k, n] of [
+  [33, 35, 37], // read one by one
+  [40, 36, 68], // read by fours
+] as const) {
+  for (const [name, a, b, options] of layouts(m, k, n)) {
+    test(`matmul ${name} [${a}] [${b}]`, () => check(a, b, options));
+  }
+}
+
+for (const [name, a, b, options] of layouts(3, 4, 5)) {
+  test(`second derivatives of matmul ${name}`, () => check(a, b, options, { second: true }));
+}
+
+test("matmul with few rows, few columns, and both", async () => {
+  await check([5, 33], [33, 40]);
+  await check([12, 36], [36, 40]);
+  await check([40, 33], [33, 3]);
+  await check([3, 7], [7, 2]);
+  await check([1, 1], [1, 1]);
+});
+
+test("matmul of vectors", async () => {
+  await check([7], [7], {}, { second: true });
+  await check([7], [7, 3]);
+  await check([3, 7], [7]);
+  await check([7], [2, 7, 3]);
+  await check([2, 3, 7], [7]);
+});
+
+test("matmul of batches", async () => {
+  await check([2, 3, 4], [2, 4, 5], {}, { second: true });
+  await check([2, 3, 4, 5], [2, 3, 6, 5], { transposeB: true });
+  await check([2, 4, 3], [2, 4, 5], { transposeA: true });
+});
+
+test("matmul of batches that broadcast", async () => {
+  await check([2, 3, 4], [4, 5], {}, { second: true });
+  await check([2, 4, 3], [4, 5], { transposeA: true }, { second: true });
+  await check([3, 4], [2, 4, 5], {}, { second: true });
+  await check([2, 1, 3, 4], [3, 4, 2]);
+  await check([2, 3, 4], [1, 1, 4, 5]);
+  await check([2, 1, 2, 1, 2, 3], [1, 2, 1, 2, 3, 2]); // more batch axes than the kernels walk
+});
+
+test("matmul of empty tensors", async () => {
+  await check([0, 4], [4, 5]);
+  await check([3, 4], [4, 0]);
+  await check([0, 3, 4], [4, 5]);
+  await check([0, 3, 4], [0, 4, 5]);
+  await check([3, 0], [0, 5]); // zeros
+  await check([0], [0]);
+  await checkOp((a, b, bias) => matmul(a!, b!, { bias: bias!, activation: "relu" }), [[3, 0], [0, 4], [4]]);
+});
+
+test("matmul with a bias", async () => {
+  const biased: Parameters<typeof checkOp>[0] = (a, b, bias) => matmul(a!, b!, { bias: bias! });
+  await checkOp(biased, [[3, 4], [4, 5], [5]], { second: true });
+  await checkOp(biased, [[2, 20, 33], [33, 35], [35]]);
+  await checkOp(biased, [[36, 33], [33, 3], [3]]);
+  await checkOp((a, b, bias) => matmul(a!, b!, { bias: bias! }), [[4], [4, 5], [5]]);
+});
+
+const activations: Activation[] = ["relu", "gelu", "gelu_tanh", "silu", "tanh", "sigmoid"];
+for (const activation of activations) {
+  test(`matmul with ${activation}`, () =>
+    checkOp((a, b, bias) => matmul(a!, b!, { bias: bias!, activation }), [[3, 4], [4, 5], [5]], { second: true }));
+}
+
+test("matmul with an activation whose input is kept, read and written by fours", () =>
+  checkOp((a, b, bias) => matmul(a!, b!, { bias: bias!, activation: "silu" }), [[36, 36], [36, 36], [36]]));
+
+// Cut into parts along k, in both families.
+test("matmul with a long k", async () => {
+  await check([20, 1100], [1100, 20]);
+  await checkOp(
+    (a, b, bias) => matmul(a!, b!, { transposeA: true, bias: bias!, activation: "gelu" }),
+    [[1028, 20], [1028, 24], [24]],
+  );
+});
+
+// Large enough to be packed where the family packs, and for large tiles.
+test("matmul of a thousand rows and more", async () => {
+  await check([260, 131], [131, 129]);
+  await check([1290, 33], [33, 1210], {}, { gradient: false });
+});
+
+test("matmul of drawn shapes", () =>
+  fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 17, max: 70 }),
+      fc.integer({ min: 17, max: 70 }),
+      fc.integer({ min: 17, max: 70 }),
+      fc.constantFrom(0, 1, 2, 3),
+      fc.integer(),
+      (m, k, n, layout, seed) => {
+        const [, a, b, options] = layouts(m, k, n)[layout]!;
+        return check(a, b, options, { seed });
+      },
+    ),
+    { numRuns: cases(6) },
+  ));
+
+test("linear", async () => {
+  await checkOp((x, weight, bias) => linear(x!, weight!, bias!), [[2, 3, 4], [5, 4], [5]], { second: true });
+  await checkOp((x, weight) => linear(x!, weight!), [[4], [5, 4]], { second: true });
+  await checkOp((x, weight, bias) => linear(x!, weight!, bias!, { activation: "gelu" }), [[2, 20, 33], [35, 33], [35]]);
+  await checkOp((x, weight, bias) => linear(x!, weight!, bias!), [[40, 128], [4, 128], [4]]);
+});
+
+test("bmm and dot", async () => {
+  await checkOp(
+    (a, b) => bmm(a!, b!),
+    [
+      [2, 3, 4],
+      [2, 4, 5],
+    ],
+  );
+  await checkOp((a, b) => dot(a!, b!), [[7], [7]]);
+});
+
+test("a NaN stays in its row and column, an infinity too", async () => {
+  const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
+  const a = tensor([
+    [1, nan],
+    [2, 3],
+  ]);
+  const b = tensor([
+    [1, 2, inf],
+    [4, 5, 6],
+  ]);
+  expect(await matmul(a, b).toArray()).toEqual([
+    [nan, nan, nan],
+    [14, 19, inf],
+  ]);
+  expect(await matmul(a, b, { activation: "relu" }).toArray()).toEqual([
+    [nan, nan, nan],
+    [14, 19, inf],
+  ]);
+  expect(await matmul(tensor([[0, 1]]), b).toArray()).toEqual([[4, 5, nan]]); // 0 times infinity
+});
+
+// Elements behind k, m and n must not take part even where they are not finite.
+test("what lies behind the edges of an operand is not used", async () => {
+  const a = tensor(new Float32Array(35 * 33).fill(1), { shape: [35, 33] });
+  const b = tensor(
+    Float32Array.from({ length: 33 * 34 }, (_, i) => (i % 34 === 33 ? Number.NaN : 1)),
+    { shape: [33, 34] },
+  );
+  const y = await matmul(a, b).data();
+  expect([...y].filter((value, i) => (i % 34 === 33 ? !Number.isNaN(value) : value !== 33))).toEqual([]);
+});
+
+test("a product of the batches of one matrix is one dispatch, and its gradients are one each", async () => {
+  const { counters } = deviceNamed("webgpu") as WebGpuDevice;
+  const x = rand([4, 20, 36], { requiresGrad: true });
+  const w = rand([36, 36], { requiresGrad: true });
+  const before = counters.dispatches;
+  const y = matmul(x, w);
+  expect(counters.dispatches - before).toBe(1);
+  const start = counters.dispatches;
+  y.backward({ gradient: y.detach() });
+  expect(counters.dispatches - start).toBe(2);
+  expect([x.grad?.shape, w.grad?.shape]).toEqual([
+    [4, 20, 36],
+    [36, 36],
+  ]);
+});
+
+test("gradients are computed only where they are wanted", () => {
+  const { counters } = deviceNamed("webgpu") as WebGpuDevice;
+  const x = rand([20, 36]);
+  const w = rand([20, 36], { requiresGrad: true });
+  const y = linear(x, w);
+  const before = counters.dispatches;
+  y.backward({ gradient: y.detach() });
+  expect(counters.dispatches - before).toBe(1);
+  expect(x.grad).toBe(null);
+});
+
+test("without a gradient, nothing is kept for one", () => {
+  const device = deviceNamed("webgpu");
+  const [x, w] = [rand([20, 36], { requiresGrad: true }), rand([20, 36], { requiresGrad: true })];
+  const before = device.memory.storages;
+  const y = noGrad(() => linear(x, w, null, { activation: "silu" }));
+  expect(device.memory.storages - before).toBe(1);
+  expect(y.requiresGrad).toBe(false);
+});
+
+test("errors", () => {
+  const a = rand([3, 4]);
+  const any = (value: unknown) => value as never;
+  expect(() => matmul(a, rand([5, 6]))).toThrow(
+    "matmul: a has shape [3, 4] and b [5, 6], expected one inner size but they have 4 and 5",
+  );
+  expect(() => matmul(a, rand([4, 6]), { transposeA: true })).toThrow(
+    "matmul: a has shape [3, 4] transposed and b [4, 6], expected one inner size but they have 3 and 4",
+  );
+  expect(() => matmul(rand([2, 3, 4]), rand([3, 4, 5]))).toThrow(
+    "matmul: batch axes: the shapes [2] and [3] do not broadcast",
+  );
+  expect(() => matmul(rand([]), a)).toThrow("matmul: a has shape [], expected rank 1 or more");
+  expect(() => matmul(a, rand([]))).toThrow("matmul: b has shape [], expected rank 1 or more");
+  expect(() => matmul(a, rand([4]), { transposeB: true })).toThrow(
+    "matmul: b has shape [4], expected rank 2 or more to transpose it",
+  );
+  expect(() => matmul(a, a.cast("i32"), { transposeB: true })).toThrow("matmul: b has dtype i32, expected f32");
+  expect(() => matmul(a.cast("bool"), a, { transposeB: true })).toThrow("matmul: a has dtype bool, expected f32");
+  expect(() => matmul(a, rand([4, 5]), { bias: rand([4]) })).toThrow("matmul: bias has shape [4], expected [5]");
+  expect(() => matmul(a, rand([4, 5]), { bias: rand([5]).cast("i32") })).toThrow(
+    "matmul: bias has dtype i32, expected f32",
+  );
+  expect(() => matmul(a, rand([4, 5]), any({ transposeb: true }))).toThrow(
+    'matmul: unknown option "transposeb"; did you mean "transposeB"?',
+  );
+  expect(() => matmul(a, rand([4, 5]), { activation: any("rely") })).toThrow(
+    'matmul: unknown activation "rely"; did you mean "relu"?',
+  );
+  expect(() => matmul(a, rand([4, 5], { device: "cpu" }))).toThrow("matmul: tensors on webgpu and on cpu");
+  expect(() => linear(a, rand([5, 3]))).toThrow(
+    "linear: weight has shape [5, 3], expected [out, 4] for x of shape [3, 4]",
+  );
+  expect(() => linear(a, rand([5, 4]), rand([4]))).toThrow("linear: bias has shape [4], expected [5]");
+  expect(() => linear(a, rand([5, 4]), null, any({ activations: "relu" }))).toThrow(
+    'linear: unknown option "activations"; did you mean "activation"?',
+  );
+  expect(() => bmm(a, a)).toThrow("bmm: a has shape [3, 4], expected [b, m, k]");
+  expect(() => bmm(rand([2, 3, 4]), rand([3, 4, 5]))).toThrow("bmm: b has shape [3, 4, 5], expected [2, 4, 5]");
+  expect(() => dot(a, a)).toThrow("dot: a has shape [3, 4], expected a vector");
+  expect(() => dot(rand([3]), rand([4]))).toThrow("dot: b has shape [4], expected [3]");
+});

@@ -1,0 +1,259 @@
+/** Matrix products without a gradient: lays operands out, has the kernels chosen, and dispatches them. */
+import type { Device } from "../../gpu/device.ts";
+import { ceilDiv, dispatch, type Kernel, loadKernel } from "../../gpu/kernel.ts";
+import { broadcastShapes, broadcastStrides, collapse, type Shape, sizeOf } from "../../tensor/shape.ts";
+import { empty, type Tensor } from "../../tensor/tensor.ts";
+import { stridedCopy } from "../strided-copy/strided-copy.ts";
+import { type Activation, activationReference, activationWgsl } from "./activation.ts";
+import { countTiles, DEPTHS, type ProductPlan, type ProductShape, planProduct } from "./plan.ts";
+import { productReference } from "./product.reference.ts";
+
+/** y = activation(op(a) op(b) + bias), where op transposes the last two axes or not. */
+export interface Product {
+  /** [..., m, k] or, transposed, [..., k, m]; [k] where it is not transposed */
+  readonly a: Tensor;
+  /** [..., k, n] or, transposed, [..., n, k] */
+  readonly b: Tensor;
+  readonly transposeA: boolean;
+  readonly transposeB: boolean;
+  /** [n] */
+  readonly bias: Tensor | null;
+  readonly activation: Activation;
+}
+
+export interface ProductResult {
+  /** [..., m, n]; [..., n] for a vector a */
+  readonly y: Tensor;
+  /** What the activation was applied to, where that was asked for. */
+  readonly z: Tensor | null;
+}
+
+const THREADS = 64;
+
+/**
+ * Computes a product. Its inner sizes have been found equal.
+ *
+ * @param op names the caller in errors
+ * @param keepInput whether to return what the activation is applied to as well
+ * @param choose the choice of kernels
+ * @throws ShapeError if the batch axes do not broadcast
+ */
+export function multiply(op: string, product: Product, keepInput = false, choose = planFor): ProductResult {
+  const { a, b, bias, activation } = product;
+  const { device } = a;
+  const layout = layOut(op, product);
+  if (layout.expandTo) return multiplyExpanded(op, product, keepInput, layout.expandTo);
+
+  const { shape, batchInner } = layout;
+  const y = empty(layout.yShape, { device });
+  const z = keepInput ? empty(layout.yShape, { device }) : null;
+  if (y.size === 0) return { y, z };
+
+  const plan = choose(device, shape);
+  const scratch: Tensor[] = [];
+  const operands = plan.isTurned ? [turned(layout.b), turned(layout.a)] : [layout.a, layout.b];
+  const left = plan.packA ? pack(operands[0]!, scratch) : operands[0]!;
+  const right = plan.packB ? pack(operands[1]!, scratch) : operands[1]!;
+  const [m, n] = plan.isTurned ? [shape.n, shape.m] : [shape.m, shape.n];
+
+  // b stands in for a bias that is not read.
+  const epilogue: Epilogue = {
+    activation,
+    bind: { bias: bias ?? b, y, ...(z ? { z } : {}) },
+    hasBias: bias !== null,
+  };
+  const parts = plan.splits > 1 ? empty([plan.splits, y.size], { device }) : null;
+  if (parts) scratch.push(parts);
+  const first: Epilogue = parts ? { activation: "none", bind: { bias: b, y: parts }, hasBias: false } : epilogue;
+  dispatch(kernelFor(plan.kernel, plan, first), "forward", {
+    bind: { a: left.x, b: right.x, ...first.bind },
+    params: {
+      m,
+      n,
+      k: shape.k,
+      splits: plan.splits,
+      chunk: plan.chunk,
+      lda: left.pitch,
+      ldb: right.pitch,
+      batches: shape.batches,
+      batchInner,
+      aOuter: left.outer * left.pitch,
+      aInner: left.inner * left.pitch,
+      bOuter: right.outer * right.pitch,
+      bInner: right.inner * right.pitch,
+      hasBias: Number(first.hasBias),
+      isTurned: Number(plan.isTurned),
+    },
+    constants: {
+      ...plan.constants,
+      TRANSPOSE_A: Number(left.transpose),
+      TRANSPOSE_B: Number(right.transpose),
+      K_EDGE: Number(shape.k % DEPTHS[plan.kernel] !== 0),
+    },
+    groups: countTiles(m, n, plan.tile) * shape.batches * plan.splits,
+  });
+  if (parts) {
+    const rows = y.size / shape.n;
+    dispatch(kernelFor("combine", plan, epilogue), "forward", {
+      bind: { a: parts, ...epilogue.bind },
+      params: { m: rows, n: shape.n, splits: plan.splits, hasBias: Number(epilogue.hasBias), isTurned: 0 },
+      groups: ceilDiv(rows * ceilDiv(shape.n, 4), THREADS),
+    });
+  }
+  // The pool gives this memory to later dispatches only.
+  for (const tensor of scratch) tensor.dispose();
+  return { y, z };
+}
+
+// On the cpu device, the reference takes any product as it is.
+function planFor(device: Device, shape: ProductShape): ProductPlan {
+  if (device.kind === "webgpu") return planProduct(device, shape);
+  return {
+    kernel: "tiles",
+    constants: {},
+    tile: [shape.m, shape.n],
+    isTurned: false,
+    read: "scalar",
+    write: "scalar",
+    packA: false,
+    packB: false,
+    splits: 1,
+    chunk: shape.k,
+  };
+}
+
+// --- operands
+
+/** A batch of matrices as the kernel walks it. */
+interface Operand {
+  readonly x: Tensor;
+  readonly transpose: boolean;
+  /** Elements of a line, and from one line to the next. */
+  readonly length: number;
+  readonly pitch: number;
+  /** Lines from one matrix to the next, along the outer and the inner batch axis. */
+  readonly outer: number;
+  readonly inner: number;
+}
+
+interface Layout {
+  readonly shape: ProductShape;
+  readonly yShape: Shape;
+  readonly batchInner: number;
+  readonly a: Operand;
+  readonly b: Operand;
+  /** The batch axes that both operands must be expanded to first, since the kernels walk two of them at most. */
+  readonly expandTo: Shape | null;
+}
+
+function layOut(op: string, { a, b, transposeA, transposeB }: Product): Layout {
+  const [aRows, aCols] = a.rank === 1 ? [1, a.shape[0]!] : (a.shape.slice(-2) as [number, number]);
+  const [bRows, bCols] = b.shape.slice(-2) as [number, number];
+  const [m, k] = transposeA ? [aCols, aRows] : [aRows, aCols];
+  const n = transposeB ? bRows : bCols;
+  const aBatch = a.shape.slice(0, -2);
+  const bBatch = b.shape.slice(0, -2);
+  const batch = broadcastShapes(`${op}: batch axes`, aBatch, bBatch);
+  const yShape = [...batch, ...(a.rank === 1 ? [] : [m]), n];
+
+  // The rows of all matrices that meet one b are those of one matrix.
+  const isOne = sizeOf(bBatch) === 1 && !transposeA;
+  const strides = (own: Shape, lines: number) => broadcastStrides(own, batch).map((stride) => stride * lines);
+  const merged = isOne
+    ? { shape: [], strides: [[], []] }
+    : collapse(batch, [strides(aBatch, aRows), strides(bBatch, bRows)]);
+  const axes = merged.shape.length;
+  const operand = (index: number, x: Tensor, transpose: boolean, length: number): Operand => {
+    const own = merged.strides[index]!;
+    return { x, transpose, length, pitch: length, outer: axes > 1 ? own[0]! : 0, inner: own[axes - 1] ?? 0 };
+  };
+  return {
+    shape: { m: isOne ? m * sizeOf(batch) : m, n, k, batches: sizeOf(merged.shape), transposeA, transposeB },
+    yShape,
+    batchInner: merged.shape[axes - 1] ?? 1,
+    a: operand(0, a, transposeA, aCols),
+    b: operand(1, b, transposeB, bCols),
+    expandTo: axes > 2 ? batch : null,
+  };
+}
+
+function multiplyExpanded(op: string, product: Product, keepInput: boolean, batch: Shape): ProductResult {
+  const expanded = (x: Tensor) => {
+    const shape = [...batch, ...x.shape.slice(-2)];
+    return stridedCopy(x, shape, broadcastStrides(x.shape, shape));
+  };
+  const a = expanded(product.a);
+  const b = expanded(product.b);
+  const result = multiply(op, { ...product, a, b }, keepInput);
+  a.dispose();
+  b.dispose();
+  return result;
+}
+
+function turned(operand: Operand): Operand {
+  return { ...operand, transpose: !operand.transpose };
+}
+
+const packKernel = loadKernel(new URL("./pack.wgsl", import.meta.url), { reference: {} });
+
+function pack(operand: Operand, scratch: Tensor[]): Operand {
+  const { x, length } = operand;
+  const lines = x.size / length;
+  const quads = ceilDiv(length, 4);
+  const y = empty([lines, 4 * quads], { device: x.device });
+  scratch.push(y);
+  dispatch(packKernel, "forward", { bind: { x, y }, params: { lines, length, quads }, groups: lines });
+  return { ...operand, x: y, pitch: 4 * quads };
+}
+
+// --- kernels
+
+/** What happens to a sum before it is stored, and where that goes. */
+interface Epilogue {
+  readonly activation: Activation;
+  readonly bind: { readonly bias: Tensor; readonly y: Tensor; readonly z?: Tensor };
+  readonly hasBias: boolean;
+}
+
+const SOURCES = {
+  lanes: new URL("./lanes.wgsl", import.meta.url),
+  tiles: new URL("./tiles.wgsl", import.meta.url),
+  combine: new URL("./combine.wgsl", import.meta.url),
+};
+const PRODUCT = new URL("./product.wgsl", import.meta.url);
+const READ = {
+  vec4: new URL("./read-vec4.wgsl", import.meta.url),
+  scalar: new URL("./read-scalar.wgsl", import.meta.url),
+};
+const WRITE = {
+  vec4: new URL("./write-vec4.wgsl", import.meta.url),
+  scalar: new URL("./write-scalar.wgsl", import.meta.url),
+};
+const KEEP = `@group(0) @binding(4) var<storage, read_write> z: array<Z>;
+fn keep(i: u32, value: Z) { z[i] = value; }
+`;
+const DROP = "fn keep(i: u32, value: Z) {}\n";
+
+const kernels = new Map<string, Kernel>();
+
+function kernelFor(
+  source: keyof typeof SOURCES,
+  { read, write }: Pick<ProductPlan, "read" | "write">,
+  { activation, bind }: Epilogue,
+): Kernel {
+  const keeps = bind.z !== undefined;
+  // The parts that combine.wgsl reads have the lines of the result.
+  const reads = source === "combine" ? write : read;
+  const key = `${source} ${reads} ${write} ${activation} ${keeps}`;
+  let kernel = kernels.get(key);
+  if (!kernel) {
+    const { lib, append } = activationWgsl(activation);
+    kernel = loadKernel(SOURCES[source], {
+      lib: [...(source === "combine" ? [] : [PRODUCT]), READ[reads], WRITE[write], ...lib],
+      append: append + (keeps ? KEEP : DROP),
+      reference: source === "combine" ? {} : productReference(activationReference(activation)),
+    });
+    kernels.set(key, kernel);
+  }
+  return kernel;
+}
