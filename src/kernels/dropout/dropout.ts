@@ -45,7 +45,8 @@ export function checkProbability(op: string, p: number): void {
 /** Drops with the random numbers of a stream. It is linear in x, so its backward is itself. */
 export function dropWith(x: Tensor, p: number, { randomState, stream }: RandomStream): Tensor {
   const y = empty(x.shape, x);
-  const params = { size: x.size, stream, threshold: dropThreshold(p), scale: 1 / (1 - p) };
+  const threshold = dropThreshold(p);
+  const params = { size: x.size, stream, threshold, scale: 1 / (1 - threshold * 2 ** -32) };
   dispatch(kernel, "forward", { bind: { x, y, randomState }, params, groups: ceilDiv(ceilDiv(x.size, 2), THREADS) });
   return record(y, {
     op: "dropout",
