@@ -96,6 +96,13 @@ fn isSeen(s: ptr<function, Scores>) -> vec2u {
   return seen;
 }
 
+// What hides the rows from `count` on.
+fn rowsFrom(count: u32) -> array<f32, ROWS> {
+  var added = array<f32, ROWS>();
+  for (var r = 0u; r < ROWS; r++) { added[r] = select(0.0, LOWEST, r >= count); }
+  return added;
+}
+
 // What the mask adds for two keys, hidden where they are past the end.
 fn keyMask(view: MaskView, keys: vec2u) -> vec2f {
   var added = vec2f();
@@ -157,7 +164,7 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
       var s = Scores();
       let kAt = params.kOffset + kStart(tile.pair) + min(keys, vec2u(params.tk - 1u)) * params.kRow;
       for (var c = 0u; c < dFours(); c++) { addDots(&s, spread(loadQ(qAt, c)), loadK(kAt.x, c), loadK(kAt.y, c)); }
-      settle(&s, array<f32, ROWS>(), ofKeys, view.start + tile.row * view.query + keys * view.key, view.query, rows);
+      settle(&s, rowsFrom(rows), ofKeys, view.start + tile.row * view.query + keys * view.key, view.query, rows);
       if (has(CAUSAL)) {
         for (var r = 0u; r < ROWS; r++) { s[r] = select(s[r], vec2f(LOWEST), keys > vec2u(tile.row + r)); }
       }
@@ -233,7 +240,7 @@ fn backwardQuery(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) gro
       let vAt = params.vOffset + vStart(tile.pair) + near * params.vRow;
       for (var c = 0u; c < dFours(); c++) { addDots(&s, spread(loadQ(qAt, c)), loadK(kAt.x, c), loadK(kAt.y, c)); }
       for (var c = 0u; c < dvFours(); c++) { addDots(&g, spread(loadDy(dyAt, c)), loadV(vAt.x, c), loadV(vAt.y, c)); }
-      settle(&s, array<f32, ROWS>(), ofKeys, view.start + tile.row * view.query + keys * view.key, view.query, rows);
+      settle(&s, rowsFrom(rows), ofKeys, view.start + tile.row * view.query + keys * view.key, view.query, rows);
       if (has(CAUSAL)) {
         for (var r = 0u; r < ROWS; r++) { s[r] = select(s[r], vec2f(LOWEST), keys > vec2u(tile.row + r)); }
       }

@@ -14,8 +14,8 @@ export const FLAGS = {
   maskKey: 128,
 } as const;
 
-// A score at or below it is that of a key that takes no part.
-const HIDDEN = -1e30;
+/** A score at or below it is that of a key that takes no part. */
+export const HIDDEN = -1e30;
 const LOWEST = -1e38;
 
 type Bind = Record<string, ReferenceArray>;
@@ -27,9 +27,7 @@ function attention(bind: Bind, params: Params) {
     params as Record<string, number> & { [K in "pairs"]: number };
   const has = (flag: keyof typeof FLAGS) => (flags! & FLAGS[flag]) !== 0;
   const row = (pair: number, i: number, t: number, stride: number, width: number) =>
-    has("packed")
-      ? (Math.floor(pair / heads!) * t + i) * stride + (pair % heads!) * width
-      : (pair * t + i) * width;
+    has("packed") ? (Math.floor(pair / heads!) * t + i) * stride + (pair % heads!) * width : (pair * t + i) * width;
   const qAt = (pair: number, i: number) => row(pair, i, tq!, qRow!, d!);
   const kAt = (pair: number, j: number) => kOffset! + row(pair, j, tk!, kRow!, d!);
   const vAt = (pair: number, j: number) => row(pair, j, tk!, vRow!, dv!);
@@ -56,7 +54,8 @@ function attention(bind: Bind, params: Params) {
   // What dropout multiplies an element of p with.
   const keptScale = 2 ** 32 / (2 ** 32 - dropThreshold!);
   const kept = (pair: number, i: number, j: number) =>
-    dropThreshold === 0 || randomWord(bind.randomState!, stream!, ((pair * tq! + i) * tk! + j) % 2 ** 32) >= dropThreshold!
+    dropThreshold === 0 ||
+    randomWord(bind.randomState!, stream!, ((pair * tq! + i) * tk! + j) % 2 ** 32) >= dropThreshold!
       ? keptScale
       : 0;
 
@@ -79,7 +78,21 @@ function attention(bind: Bind, params: Params) {
     });
   };
 
-  return { tq: tq!, tk: tk!, d: d!, dv: dv!, vOffset: vOffset!, qAt, kAt, vAt, yAt, score, kept, visit, visitGradients };
+  return {
+    tq: tq!,
+    tk: tk!,
+    d: d!,
+    dv: dv!,
+    vOffset: vOffset!,
+    qAt,
+    kAt,
+    vAt,
+    yAt,
+    score,
+    kept,
+    visit,
+    visitGradients,
+  };
 }
 
 export const attentionReference: Reference = {

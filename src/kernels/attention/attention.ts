@@ -65,7 +65,12 @@ export function multiHeadAttention(
   const op = "multiHeadAttention";
   checkOptions(op, options, ["heads", ...OPTIONS]);
   const { heads } = options;
-  for (const [name, x] of [["q", q], ["k", k], ["v", v]] as const) expectRank(op, name, x.shape, 3);
+  for (const [name, x] of [
+    ["q", q],
+    ["k", k],
+    ["v", v],
+  ] as const)
+    expectRank(op, name, x.shape, 3);
   const [b, tq, features] = q.shape as [number, number, number];
   const [tk, valueFeatures] = [k.shape[1]!, v.shape[2]!];
   expectShape(op, "k", k.shape, [b, tk, features]);
