@@ -5,7 +5,6 @@
 export { copyFrom, fill, zero } from "./assign/assign.ts";
 export { to, toDevice } from "./assign/to.ts";
 export { multiHeadAttention, scaledDotProductAttention, selfAttention } from "./attention/attention.ts";
-export { multiHeadAttention, scaledDotProductAttention, selfAttention } from "./attention/attention.ts";
 export { cast } from "./cast/cast.ts";
 export { crossEntropy, nllLoss } from "./cross-entropy/cross-entropy.ts";
 export { dropout } from "./dropout/dropout.ts";
