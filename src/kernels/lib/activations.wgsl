@@ -78,11 +78,11 @@ fn softplusWithDerivative(x: f32, beta: f32, threshold: f32) -> f32 {
 
 // x for a positive x, else alpha (exp(x) - 1): 1.6 ulp.
 fn elu(x: f32, alpha: f32) -> f32 {
-  return keepNan(select(alpha * expm1(min(x, 0.0)), x, x > 0.0), x);
+  return keepNan(select(alpha * expm1(x), x, x > 0.0), x);
 }
 
 fn eluDerivative(x: f32, alpha: f32) -> f32 {
-  return keepNan(select(alpha * preciseExp(min(x, 0.0)), 1.0, x > 0.0), x);
+  return keepNan(select(alpha * preciseExp(x), 1.0, x > 0.0), x);
 }
 
 // x clamp(x + 3, 0, 6) / 6

@@ -30,7 +30,7 @@ fn reduceAngle(x: f32) -> Angle {
   if (bits < 0x3f490fdbu) { return Angle(0u, abs(x)); } // pi / 4
   let significand = (bits & 0x007fffffu) | 0x00800000u;
   let position = (bits >> 23u) - 120u;
-  let index = min(position >> 5u, 4u);
+  let index = position >> 5u;
   let shift = position & 31u;
   let w1 = twoOverPi(index + 1u, shift);
   let low = significand * w1 + multiplyHigh(significand, twoOverPi(index + 2u, shift));
