@@ -24,6 +24,7 @@ export { nonzero } from "./mask/nonzero.ts";
 export { tril, triu } from "./mask/triangle.ts";
 export { bmm, dot, linear, matmul } from "./matmul/matmul.ts";
 export { pad } from "./pad/pad.ts";
+export { multinomial } from "./random/multinomial.ts";
 export { bernoulli } from "./random/random.ts";
 export { argmax, argmin, max, min } from "./reduce/extrema.ts";
 export { all, any, countNonzero } from "./reduce/logic.ts";

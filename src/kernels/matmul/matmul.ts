@@ -139,22 +139,18 @@ function product(op: string, given: Product): Tensor {
   record(y, {
     op,
     inputs,
-    saved: {
-      a,
-      b,
-      s: activation === "none" ? null : (z ?? y),
-      hasBias: bias !== null,
-      transposeA,
-      transposeB,
-      activation,
-    },
+    saved: { a, b, bias, s: activation === "none" ? null : (z ?? y), transposeA, transposeB, activation },
     backward: (dy, saved: Saved, needs) => {
-      const dz = saved.s ? activationGradient(saved.activation, dy, saved.s) : dy;
+      const dz = saved.s ? activationGradient(activation, dy, saved.s) : dy;
       return productBackward(dz, saved, needs);
     },
     composed:
       activation === "none" ||
-      ((dy, saved, needs) => productBackward(composedActivationGradient(activation, dy, saved.s!), saved, needs)),
+      ((dy, saved, needs) => {
+        // What was kept as z has no gradient of its own.
+        const s = savesOutput(activation) ? saved.s! : product(op, { ...saved, activation: "none" });
+        return productBackward(composedActivationGradient(activation, dy, s), saved, needs);
+      }),
   });
   z?.dispose();
   return y;
@@ -163,15 +159,15 @@ function product(op: string, given: Product): Tensor {
 interface Saved {
   a: Tensor; // [..., m, k] or transposed
   b: Tensor; // [..., k, n] or transposed
+  bias: Tensor | null; // [n]
   s: Tensor | null; // [..., m, n], the activation's output, or its input where the derivative is of that
-  hasBias: boolean;
   transposeA: boolean;
   transposeB: boolean;
   activation: Activation;
 }
 
 // With Z = op(A) op(B): d op(A) = dZ op(B)^T and d op(B) = op(A)^T dZ, or their transposes.
-function productBackward(dz: Tensor, { a, b, hasBias, transposeA, transposeB }: Saved, needs: readonly boolean[]) {
+function productBackward(dz: Tensor, { a, b, bias, transposeA, transposeB }: Saved, needs: readonly boolean[]) {
   const da = () => (transposeA ? plainProduct(b, dz, transposeB, true) : plainProduct(dz, b, false, !transposeB));
   const db = () => {
     // The batches of one b are one long sum over all rows.
@@ -185,7 +181,7 @@ function productBackward(dz: Tensor, { a, b, hasBias, transposeA, transposeB }: 
   return [
     needs[0] ? sumTo(da(), a.shape) : null,
     needs[1] ? sumTo(db(), b.shape) : null,
-    ...(hasBias ? [needs[2] ? sumTo(dz, dz.shape.slice(-1)) : null] : []),
+    ...(bias ? [needs[2] ? sumTo(dz, dz.shape.slice(-1)) : null] : []),
   ];
 }
 
