@@ -58,26 +58,31 @@ test("more rows than all parts have lanes", async () => {
   await checkOp(withOptions({}), [[1100, 65], classNumbers([1100], 65)]);
 });
 
-test("weights, smoothing, probabilities and ignored rows together", async () => {
-  for (const classes of [3, 65]) {
-    const shape = [4, classes];
-    const hard = { shape: [4], dtype: "i32", values: [2, 0, 1, 2] } as const;
+// With everything that a class can count, per lane, per workgroup, and with axes behind the classes.
+for (const shape of [
+  [4, 3],
+  [4, 65],
+  [2, 3, 2],
+]) {
+  for (const reduction of REDUCTIONS) {
+    const classes = shape[1]!;
+    const hard = { shape: shape.toSpliced(1, 1), dtype: "i32", values: [2, 0, 1, 2] } as const;
     const soft = probabilities(shape);
-    for (const reduction of REDUCTIONS) {
-      const check = (labels: InputSpec, weighted: boolean, options: CrossEntropyOptions, op = crossEntropy) =>
-        checkOp(
-          (x, y) => op(x!, y!, { ...options, reduction, weight: weighted ? weightFor(x!, classes) : null }),
-          [shape, labels],
-          { second: true },
-        );
+    const check = (labels: InputSpec, weighted: boolean, options: CrossEntropyOptions, op = crossEntropy) =>
+      checkOp(
+        (x, y) => op(x!, y!, { ...options, reduction, weight: weighted ? weightFor(x!, classes) : null }),
+        [shape, labels],
+        { second: true },
+      );
+    test(`weights, smoothing, ignored rows [${shape}] ${reduction}`, async () => {
       await check(hard, true, { ignoreIndex: 1 });
       await check(hard, true, { ignoreIndex: 1 }, nllLoss);
       await check(hard, true, { ignoreIndex: 1, labelSmoothing: 0.3 });
       await check(hard, false, { labelSmoothing: 1 });
       await check(soft, true, { labelSmoothing: 0.3 });
-    }
+    });
   }
-});
+}
 
 interface Drawn {
   readonly logits: readonly (readonly number[])[];

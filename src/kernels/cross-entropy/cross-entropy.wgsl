@@ -49,10 +49,9 @@ const THREADS = 64u;
 
 struct Row { start: u32, label: u32, valid: bool }
 
+// The label has no meaning with PROBABILITIES.
 fn rowAt(i: u32) -> Row {
-  var row = Row(i / params.inner * params.classes * params.inner + i % params.inner, 0u, true);
-  if (!PROBABILITIES) { row.label = labels[i]; }
-  return row;
+  return Row(i / params.inner * params.classes * params.inner + i % params.inner, labels[i], true);
 }
 
 // The row, with class 0 for a label that is ignored or out of range.
