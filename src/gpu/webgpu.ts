@@ -490,7 +490,8 @@ export class WebGpuDevice implements Device {
   #takeGuarded(bytes: number): GpuBuffer {
     const size = Math.max(bytes, 16) + GUARD_BYTES;
     const buffer = new GpuBuffer(this.#gpu.createBuffer({ size, usage: STORAGE_USAGE }), size);
-    this.#gpu.queue.writeBuffer(buffer.buffer, bytes, new Uint32Array((size - bytes) / 4).fill(guardWord(buffer)));
+    // The tensor's own words too: a kernel that counts on zeros there, or leaves some unwritten, shows it.
+    this.#gpu.queue.writeBuffer(buffer.buffer, 0, new Uint32Array(size / 4).fill(guardWord(buffer)));
     this.#guarded.set(buffer, bytes);
     return buffer;
   }
