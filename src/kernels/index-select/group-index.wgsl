@@ -44,7 +44,7 @@ fn reset(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) gro
 
 var<workgroup> block: array<u32, WG>;
 
-// One workgroup, block after block: in a block a lane counts its equals before and after it.
+// One workgroup, block after block: in a block a lane counts its equals, and those before it.
 @compute @workgroup_size(WG)
 fn rank(@builtin(local_invocation_index) lane: u32) {
   for (var first = 0u; first < params.count; first += WG) {
@@ -55,17 +55,18 @@ fn rank(@builtin(local_invocation_index) lane: u32) {
     block[lane] = value;
     workgroupBarrier();
     var before = 0u;
-    var after = 0u;
+    var equals = 0u;
     for (var k = 0u; k < WG; k++) {
-      let equal = block[k] == value;
-      before += select(0u, 1u, equal && k < lane);
-      after += select(0u, 1u, equal && k > lane);
+      let equal = select(0u, 1u, block[k] == value);
+      equals += equal;
+      before += select(0u, equal, k < lane);
     }
-    if (value != NONE) { before += counts[value]; }
-    if (p < params.count) { ranks[p] = select(before, NONE, value == NONE); }
+    var earlier = 0u;
+    if (value != NONE) { earlier = counts[value]; }
+    if (p < params.count) { ranks[p] = select(earlier + before, NONE, value == NONE); }
     workgroupBarrier(); // the next block overwrites this one
     storageBarrier(); // all have read the counts
-    if (value != NONE && after == 0u) { counts[value] = before + 1u; }
+    if (value != NONE && before == 0u) { counts[value] = earlier + equals; }
     storageBarrier();
   }
 }
