@@ -41,6 +41,12 @@ test("an entry has the bindings it reaches, through functions, and not names tha
   expect(other.overrides).toEqual(["WG"]);
 });
 
+test("a binding's element is looked up through aliases", () => {
+  const code =
+    "alias T = vec4<f32>; @group(0) @binding(0) var<storage, read> x: array<T>; @compute @workgroup_size(1) fn f() { _ = x[0]; }";
+  expect(parseWgsl(code, "test").entries.get("f")!.bindings[0]!.elementBytes).toBe(16);
+});
+
 test("params are laid out as WGSL lays a struct out", () => {
   const { params } = parseWgsl(source, "test");
   expect(params).toEqual({

@@ -75,12 +75,20 @@ export function paramsAsUniform(source: string, binding: number): string {
 function parseBindings(code: string): WgslBinding[] {
   const pattern =
     /@group\(0\)\s*@binding\((\d+)\)\s*var<(storage\s*,\s*read_write|storage\s*,\s*read|storage|uniform)>\s*(\w+)\s*:\s*([^;]+);/g;
-  return [...code.matchAll(pattern)].map((match) => ({
-    name: match[3]!,
-    binding: Number(match[1]),
-    access: match[2]!.startsWith("uniform") ? "uniform" : match[2]!.includes("read_write") ? "read_write" : "read",
-    elementBytes: /vec4|mat/.test(match[4]!) ? 16 : /vec2/.test(match[4]!) ? 8 : 4,
-  }));
+  const aliases = aliasesOf(code);
+  return [...code.matchAll(pattern)].map((match) => {
+    const type = match[4]!.replace(/\w+/g, (word) => aliases.get(word) ?? word);
+    return {
+      name: match[3]!,
+      binding: Number(match[1]),
+      access: match[2]!.startsWith("uniform") ? "uniform" : match[2]!.includes("read_write") ? "read_write" : "read",
+      elementBytes: /vec4|mat/.test(type) ? 16 : /vec2/.test(type) ? 8 : 4,
+    };
+  });
+}
+
+function aliasesOf(code: string): Map<string, string> {
+  return new Map([...code.matchAll(/\balias\s+(\w+)\s*=\s*([\w<>]+)\s*;/g)].map(([, name, type]) => [name!, type!]));
 }
 
 interface WgslFunction {
@@ -148,9 +156,7 @@ function isReached(name: string, words: ReadonlySet<string>, code: string): bool
 function parseParams(code: string, file: string): ParamsLayout {
   const body = /struct\s+Params\s*\{([^}]*)\}/.exec(code)?.[1];
   if (body === undefined) return { fields: [], words: 0, hasArray: false };
-  const aliases = new Map(
-    [...code.matchAll(/\balias\s+(\w+)\s*=\s*(\w+)\s*;/g)].map(([, name, type]) => [name!, type!]),
-  );
+  const aliases = aliasesOf(code);
   const fields: ParamsField[] = [];
   let words = 0;
   let align = 1;
