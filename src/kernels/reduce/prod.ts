@@ -45,7 +45,8 @@ const GRADIENT: Spread = {
 };
 
 /**
- * Multiplies over axes. The gradient is right where elements are 0.
+ * Multiplies over axes. The gradient is right where elements are 0; with createGraph it takes n^2 elements of memory on the
+ * way, for n factors.
  *
  * @param x any shape and dtype
  * @param axes which; all of them where left out

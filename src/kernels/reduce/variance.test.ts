@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { checkOp } from "../../../test/check.ts";
 import { cases } from "../../../test/devices.ts";
+import { grad } from "../../autograd/backward.ts";
 import { full, tensor, zeros } from "../creation/creation.ts";
 import { std, variance } from "./variance.ts";
 
@@ -37,16 +38,27 @@ for (const n of [33, 600]) {
   });
 }
 
+test("the gradient by ops with mean 1e4 and standard deviation 1e-2", async () => {
+  const x = tensor([1e4 - 0.015625, 1e4, 1e4 + 0.0078125], { requiresGrad: true });
+  for (const op of [variance, std]) {
+    const [expected] = grad(op(x), [x]);
+    const [actual] = grad(op(x), [x], { createGraph: true });
+    const [a, e] = [await actual!.data(), await expected!.data()];
+    for (const i of a.keys()) expect(Math.abs(a[i]! / e[i]! - 1)).toBeLessThan(1e-6);
+  }
+});
+
 test("variance of a line whose first element is far from the others", () =>
   checkOp((x) => variance(x!), [{ shape: [8], values: [1e4, 1, 2, 3, 4, 5, 6, 7] }]));
 
 test("variance and std of equal elements are 0, with gradients of 0", async () => {
   for (const op of [variance, std]) {
     const x = tensor([0.1, 0.1, 0.1], { requiresGrad: true });
-    const y = op(x);
-    expect(await y.item()).toBe(0);
-    y.backward();
-    expect(await x.grad!.toArray()).toEqual([0, 0, 0]);
+    expect(await op(x).item()).toBe(0);
+    for (const createGraph of [false, true]) {
+      const [dx] = grad(op(x), [x], { createGraph });
+      expect(await dx!.toArray()).toEqual([0, 0, 0]);
+    }
     expect(await op(full([5000], 1e4 + 0.1)).item()).toBe(0);
   }
 });

@@ -3,7 +3,8 @@ import { record } from "../../autograd/record.ts";
 import { checkOptions } from "../../gpu/errors.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { cast } from "../cast/cast.ts";
-import { div, mul, sub } from "../elementwise/binary-ops.ts";
+import { div, equal, mul, sub } from "../elementwise/binary-ops.ts";
+import { where } from "../elementwise/ternary.ts";
 import { overAxes, type ReduceOptions } from "./over-axes.ts";
 import { type Line, type Reduction, reduceMiddle } from "./reduction.ts";
 import { type Spread, spread } from "./spread.ts";
@@ -128,8 +129,11 @@ function deviation(
           : spread(VARIANCE_GRADIENT, { dy, ...saved }, 2 / divisor),
       ],
       composed: (dy, { x, y }) => {
-        const deviations = sub(x, meanMiddle(x));
-        return [mul(deviations, op === "std" ? div(dy, mul(y, divisor)) : mul(dy, 2 / divisor))];
+        const rounded = sub(x, meanMiddle(x));
+        const deviations = sub(rounded, meanMiddle(rounded)); // without what the mean was rounded by
+        if (op === "variance") return [mul(deviations, mul(dy, 2 / divisor))];
+        // 1 for a deviation of 0, so that 0 / 0 does not spoil the gradient of equal elements
+        return [mul(deviations, div(dy, mul(where(equal(y, 0), 1, y), divisor)))];
       },
     });
     pivot.dispose();
