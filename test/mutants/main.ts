@@ -6,8 +6,9 @@
  *     npm run mutants -- --all softmax     every mutant
  *
  * What is broken (mutate.ts): every function that an entry of a `.wgsl` file reaches, those of kernels/lib that kernels
- * call, and the expressions that TypeScript appends, foremost f, df, dfa and dfb of the elementwise tables. How: a bound or an index off by one, swapped
- * components and params, a dropped term, store, call, barrier or guard, a negated condition, another operator or constant.
+ * call, and the expressions that TypeScript appends, foremost f, df, dfa and dfb of the elementwise tables. How: a bound
+ * or an index off by one, swapped components and params, a dropped term, store, call, barrier or guard, a negated
+ * condition, another operator or constant.
  *
  * How it runs: starting vitest for each mutant would take seconds, so a test process (worker.ts, a setup file of vitest)
  * takes many. It runs a test file once as it is and notes which kernel entries each test dispatches. Then, for each mutant,
@@ -34,7 +35,7 @@ const LANES = Math.min(2, availableParallelism());
 // Small enough that both lanes have work to the end, large enough that a test file's first run is no great part.
 const MIN_MUTANTS_PER_PROCESS = 50;
 /** A process that writes nothing for so long is stuck. */
-const SILENCE_SECONDS = 180;
+const SILENCE_SECONDS = 600;
 
 /** A test file, run for the kernel family of this machine or for the other one. */
 interface Attempt {

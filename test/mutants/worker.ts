@@ -37,6 +37,7 @@ export type Result =
 export type Record =
   | { readonly type: "started"; readonly pid: number }
   | { readonly type: "tests"; readonly failed: readonly string[]; readonly unrepeatable: readonly string[] }
+  | { readonly type: "alive" }
   | { readonly type: "begin"; readonly mutant: number }
   | { readonly type: "end"; readonly mutant: number; readonly result: Result };
 
@@ -242,8 +243,14 @@ async function tidy(): Promise<void> {
   await freeBuffers();
 }
 
+const SECONDS_BETWEEN_SIGNS = 10;
+let lastSign = performance.now();
+
 beforeEach(({ task }) => {
   test = task;
+  if (performance.now() - lastSign < 1000 * SECONDS_BETWEEN_SIGNS) return;
+  lastSign = performance.now();
+  log({ type: "alive" });
 });
 
 const DAY = 86_400_000;
