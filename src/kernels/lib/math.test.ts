@@ -42,6 +42,7 @@ fn forward(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) g
 // The distance in units of the last place; subnormal results may be 0, and the largest floats may be infinite.
 function ulps(actual: number, expected: number): number {
   if (Object.is(actual, expected) || actual === expected) return 0;
+  if (expected === 0) return 1e9;
   const magnitude = Math.abs(expected);
   if (magnitude < 1.0001 * SMALLEST_NORMAL && Math.abs(actual) < 1.0001 * SMALLEST_NORMAL) return 0;
   if (magnitude > LARGEST && Math.abs(actual) === Number.POSITIVE_INFINITY)
