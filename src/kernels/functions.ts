@@ -12,5 +12,6 @@ export {
   zeros,
   zerosLike,
 } from "./creation/creation.ts";
+export { einsum } from "./einsum/einsum.ts";
 export { manualSeed, randomState, setRandomState } from "./random/generator.ts";
 export { rand, randint, randLike, randn, randnLike } from "./random/random.ts";
