@@ -325,4 +325,32 @@ export const equivalents: readonly Equivalent[] = [
     becomes: "ordered(b, b)",
     reason: "the adapters that the tests run on compare NaN as IEEE 754 says; others need not",
   },
+  {
+    file: "src/kernels/losses/binary-cross-entropy.ts",
+    fn: "f",
+    line: "x > 0.0",
+    becomes: "x >= 0.0",
+    reason: "it is multiplied by |x|",
+  },
+  {
+    file: "src/kernels/losses/regression.ts",
+    fn: "dfx",
+    line: "abs(x - t) < params.p)",
+    becomes: "abs(x - t) <= params.p)",
+    reason: "both pieces meet there",
+  },
+  {
+    file: "src/kernels/losses/regression.ts",
+    fn: "f",
+    line: "abs(x - t) <= params.p)",
+    becomes: "abs(x - t) < params.p)",
+    reason: "both pieces meet there",
+  },
+  {
+    file: "src/kernels/losses/regression.ts",
+    fn: "dfx",
+    line: "abs(x - t) <= params.p)",
+    becomes: "abs(x - t) < params.p)",
+    reason: "both pieces meet there",
+  },
 ];

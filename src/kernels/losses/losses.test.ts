@@ -166,6 +166,9 @@ test("bceLoss holds its logarithms at -100, and is NaN outside of probabilities"
   );
   expect(y).toEqual([0, 0, 100, 100, nan, nan]);
   expect(dx.slice(0, 4)).toEqual([0, 0, Math.fround(-1e12), Math.fround(1e12)]);
+  const target = tensor([0.5, 0.5], { requiresGrad: true });
+  bceLoss(tensor([0, 1]), target, { reduction: "sum" }).backward();
+  expect(await target.grad!.toArray()).toEqual([100, -100]);
 });
 
 test("bceWithLogitsLoss of large logits", async () => {
