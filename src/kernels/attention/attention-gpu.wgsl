@@ -65,7 +65,7 @@ fn stageColumns(tile: u32, rows: u32, columns: u32, x: mat4x4f) {
 // Four rows by four columns as lines of rows; rows that no thread saw are 0, whatever they hold.
 fn stageRows(tile: u32, rows: u32, columns: u32, x: mat4x4f) {
   var isSeen = vec4u();
-  for (var i = 0u; i < 8u; i++) { isSeen |= seen[8u * i + rows]; }
+  for (var i = rows; i < rows + THREADS; i += 8u) { isSeen |= seen[i]; }
   for (var i = 0u; i < 4u; i++) {
     operands[tile + (4u * rows + i) * PITCH + columns] = select(vec4f(), x[i], isSeen[i] != 0u);
   }
@@ -242,7 +242,7 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
       workgroupBarrier();
       let before = top;
       let kept = keptBits(tile.pair, query, key + 4u * columns);
-      for (var j = 0u; j < 8u; j++) { top = max(top, tops[8u * rows + j]); }
+      for (var j = 8u * rows; j < 8u * rows + 8u; j++) { top = max(top, tops[j]); }
       for (var j = 0u; j < 4u; j++) {
         let fade = preciseExp(before[j] - top[j]);
         s[j] = weightsAt(s[j], top[j]);
@@ -265,7 +265,7 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
     tops[lane] = total;
     workgroupBarrier();
     total = vec4f();
-    for (var j = 0u; j < 8u; j++) { total += tops[8u * rows + j]; }
+    for (var j = 8u * rows; j < 8u * rows + 8u; j++) { total += tops[j]; }
     workgroupBarrier();
     for (var r = 0u; r < rowsLeft(query, params.tq); r++) {
       let inverse = select(1.0 / total[r], 0.0, total[r] == 0.0);

@@ -42,7 +42,8 @@ function bool(...shape: number[]): InputSpec {
   return { shape, dtype: "bool" };
 }
 
-// Head sizes, each of which takes kernels of its own: rows of fours and others, one block of columns and two.
+// Head sizes with kernels of their own: rows of fours and others, one block of 32 columns and two. There are no more sizes here
+// than it takes, since a kernel takes a software adapter a second to compile.
 const D = { fours: 20, odd: 3, wide: 40 };
 
 describe("sizes", () => {
@@ -66,7 +67,6 @@ describe("sizes", () => {
     [1, 1],
     [D.wide, D.fours],
     [D.fours, D.wide],
-    [33, 2],
   ] as const) {
     test(`heads of ${d} and ${dv}`, () => checkOp(attention(), inputs(2, 1, 11, 19, d, dv)));
   }
@@ -76,17 +76,21 @@ describe("sizes", () => {
   );
 
   test("none", async () => {
-    for (const shapes of [inputs(0, 2, 3, 4, 8, 8), inputs(2, 0, 3, 4, 8, 8), inputs(1, 1, 0, 4, 8, 8)]) {
-      await checkOp(attention({ causal: true }), shapes);
+    for (const [b, h, tq] of [
+      [0, 2, 3],
+      [2, 0, 3],
+      [1, 1, 0],
+    ] as const) {
+      await checkOp(attention({ causal: true }), inputs(b, h, tq, 4, 8, 8));
     }
     await checkOp(attention(), inputs(1, 2, 3, 0, 8, 8)); // zeros
-    await checkOp(attention(), inputs(1, 2, 3, 4, 0, 8)); // means
+    await checkOp(attention(), inputs(1, 2, 3, 4, 0, D.fours)); // means
     await checkOp(attention(), inputs(1, 2, 3, 4, 8, 0));
   });
 
   test("more or fewer axes in front", async () => {
     const check = (lead: number[], mask: Shape) =>
-      checkOp(masked(), [[...lead, 5, 4], [...lead, 6, 4], [...lead, 6, 4], { shape: mask, dtype: "bool" }]);
+      checkOp(masked(), [[...lead, 5, 3], [...lead, 6, 3], [...lead, 6, 3], { shape: mask, dtype: "bool" }]);
     await check([], [5, 6]);
     await check([3], [3, 1, 6]);
     await check([2, 3, 2], [6]);
@@ -160,10 +164,10 @@ describe("masks", () => {
   });
 
   test("the first key in sight may come late", async () => {
-    const v = randn([1, 1, 50, 4]);
+    const v = randn([1, 1, 50, 3]);
     const keyMask = tensor([Array.from({ length: 50 }, (_, j) => j === 49)]);
-    const y = scaledDotProductAttention(randn([1, 1, 3, 4]), randn([1, 1, 50, 4]), v, { keyMask });
-    const last = (await v.data()).slice(-4);
+    const y = scaledDotProductAttention(randn([1, 1, 3, 3]), randn([1, 1, 50, 3]), v, { keyMask });
+    const last = (await v.data()).slice(-3);
     expect(await y.data()).toEqual(Float32Array.from([...last, ...last, ...last]));
   });
 });
@@ -215,7 +219,7 @@ describe("padding", () => {
   });
 
   test("a mask of queries by keys hides what no query sees", async () => {
-    const [q, k, v] = inputs(1, 1, 10, 12, 4, 4).map((shape) => randn(shape));
+    const [q, k, v] = inputs(1, 1, 10, 12, 3, 3).map((shape) => randn(shape));
     const mask = tensor(Array.from({ length: 10 }, (_, i) => Array.from({ length: 12 }, (_, j) => j !== 7 && j <= i)));
     const hole = tensor(Array.from({ length: 12 }, (_, j) => [j === 7]));
     const spoilt = (x: Tensor) => x.maskedFill(hole, Number.NaN);
@@ -248,21 +252,21 @@ describe("layouts", () => {
   }
 
   test("heads side by side are heads one by one", async () => {
-    const qkv = randn([2, 5, 3 * 3 * 4]);
-    const parts = [0, 1, 2].map((i) => qkv.narrow(-1, 12 * i, 12));
-    const apart = parts.map((x) => permute(reshape(x, [2, 5, 3, 4]), [0, 2, 1, 3]));
+    const qkv = randn([2, 5, 3 * 2 * 3]);
+    const parts = [0, 1, 2].map((i) => qkv.narrow(-1, 6 * i, 6));
+    const apart = parts.map((x) => permute(reshape(x, [2, 5, 2, 3]), [0, 2, 1, 3]));
     const y = scaledDotProductAttention(apart[0]!, apart[1]!, apart[2]!);
     const expected = await permute(y, [0, 2, 1, 3]).data();
-    expect(await selfAttention(qkv, { heads: 3 }).data()).toEqual(expected);
-    expect(await multiHeadAttention(parts[0]!, parts[1]!, parts[2]!, { heads: 3 }).data()).toEqual(expected);
+    expect(await selfAttention(qkv, { heads: 2 }).data()).toEqual(expected);
+    expect(await multiHeadAttention(parts[0]!, parts[1]!, parts[2]!, { heads: 2 }).data()).toEqual(expected);
   });
 
   test("one tensor as queries, keys and values", () =>
-    checkOp((x) => multiHeadAttention(x, x, x, { heads: 2 }), [[2, 9, 8]]));
+    checkOp((x) => multiHeadAttention(x, x, x, { heads: 2 }), [[2, 9, 6]]));
 
   test("only the gradients that are wanted", async () => {
     for (const wanted of [0, 1, 2]) {
-      const xs = inputs(1, 1, 4, 5, 4, 4).map((shape, i) => randn(shape, { requiresGrad: i === wanted }));
+      const xs = inputs(1, 1, 4, 5, 3, 3).map((shape, i) => randn(shape, { requiresGrad: i === wanted }));
       scaledDotProductAttention(xs[0]!, xs[1]!, xs[2]!).sum().backward();
       expect(xs.map((x) => x.grad !== null)).toEqual([0, 1, 2].map((i) => i === wanted));
     }
@@ -298,7 +302,7 @@ describe("dropout", () => {
   });
 
   test("draws anew at each call", async () => {
-    const [q, k, v] = inputs(1, 1, 8, 8, 4, 4).map((shape) => randn(shape));
+    const [q, k, v] = inputs(1, 1, 8, 8, 3, 3).map((shape) => randn(shape));
     const draw = () => scaledDotProductAttention(q!, k!, v!, { dropout: 0.5 }).data();
     expect(await draw()).not.toEqual(await draw());
   });
@@ -316,7 +320,7 @@ describe("numbers", () => {
     const near = (shape: Shape, first: number): InputSpec => ({
       shape,
       values: Array.from({ length: shape.reduce((n, m) => n * m) }, (_, i) =>
-        i % 4 === 0 ? first : ((i * 7) % 9) / 4 - 1,
+        i % 3 === 0 ? first : ((i * 7) % 9) / 4 - 1,
       ),
     });
     // The scores' gradients, of size 1, cancel in each row, and are multiplied with 100.
@@ -324,7 +328,7 @@ describe("numbers", () => {
     for (const sign of [1, -1]) {
       await checkOp(
         attention({ scale: 1 }),
-        [near([1, 2, 9, 4], 100), near([1, 2, 20, 4], 100 * sign), [1, 2, 20, 4]],
+        [near([1, 2, 9, 3], 100), near([1, 2, 20, 3], 100 * sign), [1, 2, 20, 3]],
         { gradientTolerance },
       );
     }
@@ -332,9 +336,9 @@ describe("numbers", () => {
 
   test("scale", async () => {
     await checkOp(attention({ scale: -0.7 }), inputs(1, 2, 5, 6, D.fours, D.fours));
-    const [q, k] = [randn([4, 16]), randn([6, 16])];
-    const v = randn([6, 16]);
-    const expected = await scaledDotProductAttention(q, k, v, { scale: 0.25 }).data();
+    const [q, k] = [randn([4, 9]), randn([6, 9])];
+    const v = randn([6, 9]);
+    const expected = await scaledDotProductAttention(q, k, v, { scale: 1 / 3 }).data();
     expect(await scaledDotProductAttention(q, k, v).data()).toEqual(expected);
     expect(await scaledDotProductAttention(q, k, v, { scale: undefined }).data()).toEqual(expected);
   });
@@ -403,7 +407,7 @@ describe("second derivatives", () => {
 
 test("memory grows with the length, not with its square", () => {
   const peak = (t: number) => {
-    const qkv = rand([1, t, 3 * 8], { requiresGrad: true });
+    const qkv = rand([1, t, 3 * 6], { requiresGrad: true });
     resetPeakMemory();
     const before = memory().liveBytes;
     scope(() => selfAttention(qkv, { heads: 2 }).sum().backward());
@@ -413,7 +417,7 @@ test("memory grows with the length, not with its square", () => {
 });
 
 test("without a gradient nothing is saved", () => {
-  const q = randn([1, 1, 4, 4], { requiresGrad: true });
+  const q = randn([1, 1, 4, 3], { requiresGrad: true });
   const before = memory().storages;
   const y = noGrad(() => scaledDotProductAttention(q, q, q));
   expect(memory().storages).toBe(before + 1);
