@@ -260,7 +260,7 @@ export function expectSameDevice(op: string, tensors: readonly Tensor[]): void {
   for (const tensor of tensors) {
     if (tensor.device !== tensors[0]!.device) {
       throw new DeviceError(
-        `${op}: tensors on ${tensors[0]!.device.name} and on ${tensor.device.name}; move one with .to(...)`,
+        `${op}: tensors on ${tensors[0]!.device.name} and on ${tensor.device.name}; move one with await x.toDevice(...)`,
       );
     }
   }
