@@ -49,7 +49,7 @@ describe("gather", () => {
 
   for (const [shape, axis, indexShape] of [
     [[5], 0, [9]],
-    [[65, 3], 1, [65, 1]],
+    [[200, 3], 1, [200, 1]],
     [[3, 4, 5], 1, [3, 7, 5]],
     [[3, 4, 5], 1, [2, 7, 3]], // smaller than x
     [[4, 40], 0, [90, 40]], // many of few, in more than 32 lines
@@ -106,7 +106,7 @@ describe("scatterAdd", () => {
 
   for (const [shape, axis, indexShape, srcShape] of [
     [[5], 0, [9], [9]],
-    [[65, 3], 1, [65, 2], [65, 2]],
+    [[200, 3], 1, [200, 2], [200, 2]],
     [[3, 4, 5], 1, [3, 7, 5], [3, 7, 5]],
     [[3, 4, 5], 1, [2, 7, 3], [3, 8, 5]], // smaller than both
     [[4, 40], 0, [90, 40], [90, 40]], // many to few, in more than 32 lines
