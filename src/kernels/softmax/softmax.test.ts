@@ -17,6 +17,10 @@ for (const n of [0, 1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 129, 300]) {
   });
 }
 
+test("softmax and logSoftmax of more lines than three workgroups have threads", async () => {
+  for (const op of [softmax, logSoftmax]) await checkOp((x) => op(x!, 1), [[70, 2, 4]]);
+});
+
 test("softmax and logSoftmax along every axis", async () => {
   for (const op of [softmax, logSoftmax]) {
     for (const axis of [0, 1, 2, -2]) await checkOp((x) => op(x!, axis), [[2, 5, 3]], { second: true });
