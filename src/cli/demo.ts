@@ -8,7 +8,7 @@ import { openDevice, printJson } from "./output.ts";
 import { COMMON_OPTIONS, defaultFolder, printResult, runSettings, TRAINING_OPTIONS } from "./train-text.ts";
 
 export const DEMO_OPTIONS = {
-  epochs: { type: "integer", min: 1, default: 12, help: "passes over the training messages" },
+  epochs: { type: "integer", min: 1, default: 8, help: "passes over the training messages" },
   seed: TRAINING_OPTIONS.seed,
   out: { type: "string", value: "DIR", help: "the run's folder; default: runs/ and the date" },
   ...COMMON_OPTIONS,
