@@ -32,6 +32,8 @@ async function openGpu(): Promise<GPU | null> {
 
 let collect: (() => void) | undefined;
 
+const exitFunctions: (() => void)[] = [];
+
 export const nodePlatform: Platform = {
   name: "node",
 
@@ -48,6 +50,12 @@ export const nodePlatform: Platform = {
   },
 
   onExit(fn) {
-    process.once("exit", fn);
+    // One listener for all: Node warns of more than ten.
+    if (exitFunctions.length === 0) {
+      process.once("exit", () => {
+        for (const run of exitFunctions) run();
+      });
+    }
+    exitFunctions.push(fn);
   },
 };
