@@ -20,11 +20,11 @@ export function wholeView(shape: Shape): View {
   return { shape, strides: stridesOf(shape), offset: 0 };
 }
 
-/** Whether the view's elements are `size` neighbours in their order, from the start of the storage. */
-export function isWhole({ shape, strides, offset }: View, size: number): boolean {
+/** Whether a view of a storage of `size` elements is all of them in their order. */
+export function isWhole({ shape, strides }: View, size: number): boolean {
   if (sizeOf(shape) !== size) return false;
   const { strides: merged } = collapse(shape, [strides]);
-  return size === 0 || (offset === 0 && merged[0]!.length <= 1 && (merged[0]![0] ?? 1) === 1);
+  return size === 0 || (merged[0]!.length <= 1 && (merged[0]![0] ?? 1) === 1);
 }
 
 const THREADS = 64;

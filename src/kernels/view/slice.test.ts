@@ -159,6 +159,15 @@ describe("slice", () => {
       [3, 132],
       [1, "4:132:1"],
     ],
+    // Four words at a time on one side only: the other has a step, or rows of another length.
+    [
+      [3, 16],
+      [":", "::2"],
+    ],
+    [
+      [4, 66],
+      [":", ":64"],
+    ],
     [
       [3, 132],
       ["1:", "::4"],
