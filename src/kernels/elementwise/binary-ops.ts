@@ -45,10 +45,10 @@ export const mul: (a: Operand, b: Operand) => Tensor = binary("mul", {
 /** Computes a / b; integers are converted to f32. */
 export const div: (a: Operand, b: Operand) => Tensor = binary("div", {
   f: "a / b",
-  dfa: "1.0 / b",
   dfb: "-(a / b) / b",
-  reference: { f: (a, b) => a / b, dfa: (_, b) => 1 / b, dfb: (a, b) => -a / b / b },
+  reference: { f: (a, b) => a / b, dfb: (a, b) => -a / b / b },
   composed: [(dy, _, b) => div(dy, b), (dy, a, b) => neg(mul(dy, div(div(a, b), b)))],
+  uses: ["b", "ab"],
 });
 
 /**
@@ -121,10 +121,10 @@ export const remainder: (a: Operand, b: Operand) => Tensor = binary("remainder",
 export const fmod: (a: Operand, b: Operand) => Tensor = binary("fmod", {
   lib: POWER,
   f: "fmod(a, b)",
-  dfa: "1.0",
   dfb: "-round((a - fmod(a, b)) / b)",
-  reference: { f: (a, b) => a % b, dfa: () => 1, dfb: (a, b) => -Math.round((a - (a % b)) / b) },
+  reference: { f: (a, b) => a % b, dfb: (a, b) => -Math.round((a - (a % b)) / b) },
   composed: [(dy) => dy, (dy, a, b) => neg(mul(dy, div(sub(a, fmod(a, b)), b)))],
+  uses: ["", "ab"],
   integers: "a % b",
   integerReference: (a, b) => (b === 0 ? 0 : a % b),
 });

@@ -5,7 +5,7 @@
 import { expectSameDevice, record, requiresGrad } from "../../autograd/record.ts";
 import { dispatch, type Kernel, type Library, loadKernel } from "../../gpu/kernel.ts";
 import { type DType, elementType, isFloat } from "../../tensor/dtype.ts";
-import { broadcastShapes, type Shape } from "../../tensor/shape.ts";
+import { broadcastShapes } from "../../tensor/shape.ts";
 import { empty, isTensor, type Tensor } from "../../tensor/tensor.ts";
 import { zeros } from "../creation/creation.ts";
 import { BROADCAST, MATH } from "../lib/lib.ts";
@@ -17,7 +17,7 @@ export interface BinaryOp {
   readonly name: string;
   /** A WGSL expression of `a` and `b`. */
   readonly f: string;
-  /** WGSL expressions of `a` and `b`; left out where the gradients are made of ops, or zero. */
+  /** WGSL expressions of `a` and `b`; left out where that gradient is made of ops, or zero. */
   readonly dfa?: string;
   readonly dfb?: string;
   /** The definitions. */
@@ -28,7 +28,7 @@ export interface BinaryOp {
   };
   /**
    * The gradients of a and b as ops, before they are summed to the operands' shapes: for second derivatives, and for the
-   * first ones where there are no `dfa` and `dfb`.
+   * first where there is no `dfa` or `dfb`. Left out for a function that is constant almost everywhere.
    */
   readonly composed?: readonly [OperandGradient, OperandGradient];
   /** Which operands the gradient of a needs, and which that of b; both need both by default. */
@@ -45,6 +45,9 @@ export interface BinaryOp {
 }
 
 type OperandGradient = (dy: Tensor, a: Tensor, b: Tensor) => Tensor;
+
+/** The gradient of one operand, summed to its shape. */
+type Backward = (dy: Tensor, saved: Saved, side: 0 | 1) => Tensor;
 
 /** Every binary op by name, for tests and documentation. */
 export const binaryOps = new Map<string, BinaryOp>();
@@ -78,21 +81,29 @@ export function binary(name: string, entry: Omit<BinaryOp, "name">): (a: Operand
     if (!isFloat(dtype)) return y;
 
     const shapes = [a.shape, b.shape] as const;
-    const composed = composedGradients(op, shapes);
-    const fused = (dy: Tensor, { a, b }: Saved, needs: readonly boolean[]) => {
-      const gradient = (entry: string, out: string, operand: Tensor) => {
-        const d = empty(shape, dy);
-        dispatch(kernel, entry, { bind: { a: a!, b: b!, dy, [out]: d }, ...iteration });
-        return sumTo(d, operand.shape);
-      };
-      return [needs[0] ? gradient("backwardA", "da", a!) : null, needs[1] ? gradient("backwardB", "db", b!) : null];
+    const composed: Backward = (dy, { a, b }, side) => {
+      if (!op.composed) return zeros(shapes[side], { device: dy.device });
+      return sumTo(op.composed[side](dy, a!, b!), shapes[side]);
     };
+    const fused: Backward = (dy, { a, b }, side) => {
+      const d = empty(shape, dy);
+      const bind = { a: a!, b: b!, dy, [side === 0 ? "da" : "db"]: d };
+      dispatch(kernel, side === 0 ? "backwardA" : "backwardB", { bind, ...iteration });
+      return sumTo(d, shapes[side]);
+    };
+    const sides = [op.dfa ? fused : composed, op.dfb ? fused : composed] as const;
     return record(y, {
       op: name,
       inputs: [a, b],
       saved: savedOperands(op, a, b),
-      backward: op.dfa ? fused : composed,
-      composed: op.dfa ? op.composed && composed : true,
+      backward: (dy, saved: Saved, needs) => [
+        needs[0] ? sides[0](dy, saved, 0) : null,
+        needs[1] ? sides[1](dy, saved, 1) : null,
+      ],
+      composed: (dy, saved, needs) => [
+        needs[0] ? composed(dy, saved, 0) : null,
+        needs[1] ? composed(dy, saved, 1) : null,
+      ],
     });
   };
 }
@@ -108,18 +119,6 @@ export function comparison(
 function savedOperands({ uses = ["ab", "ab"] }: BinaryOp, a: Tensor, b: Tensor): Saved {
   const used = (requiresGrad(a) ? uses[0] : "") + (requiresGrad(b) ? uses[1] : "");
   return { a: used.includes("a") ? a : null, b: used.includes("b") ? b : null };
-}
-
-// A function that is constant almost everywhere has no gradients in its entry: they are zeros.
-function composedGradients({ composed }: BinaryOp, shapes: readonly [Shape, Shape]) {
-  return (dy: Tensor, { a, b }: Saved, needs: readonly boolean[]) => {
-    const gradient = (side: 0 | 1) => {
-      if (!needs[side]) return null;
-      if (!composed) return zeros(shapes[side], { device: dy.device });
-      return sumTo(composed[side](dy, a!, b!), shapes[side]);
-    };
-    return [gradient(0), gradient(1)];
-  };
 }
 
 // Both operands as tensors of the dtype that the op computes in.

@@ -107,28 +107,30 @@ function outermostFirst(values: readonly number[]): number[] {
   return [outermost, ...new Array<number>(MAX_DIMENSIONS - 1 - inner.length).fill(0), ...inner];
 }
 
-type WalkParams = Readonly<Record<string, number & readonly number[]>>;
-
 /** For references: calls `visit` with every element of the result and where it reads each operand. Width 1 only. */
 export function walk(params: Record<string, unknown>, count: number, visit: (i: number, at: number[]) => void): void {
-  const { shape, RANK, ...rest } = params as WalkParams;
-  const operands = ["a", "b", "c"].slice(0, count);
-  const strides = operands.map((letter) => rest[`${letter}Strides`]!);
-  const access = operands.map((letter) => rest[`${letter.toUpperCase()}_ACCESS`]);
+  const { shape, RANK } = params as { shape: number[]; RANK: number };
+  const letters = ["a", "b", "c"].slice(0, count);
+  const strides = letters.map((letter) => params[`${letter}Strides`] as number[]);
+  const access = letters.map((letter) => params[`${letter.toUpperCase()}_ACCESS`]);
   const at = new Array<number>(count);
   const coordinates = new Array<number>(MAX_DIMENSIONS).fill(0);
-  for (let i = 0; i < shape![0]!; i++) {
+  for (let i = 0; i < shape[0]!; i++) {
     coordinates[0] = i;
-    for (let axis = MAX_DIMENSIONS - 1; axis > MAX_DIMENSIONS - RANK!; axis--) {
-      const n = shape![axis]!;
+    for (let axis = MAX_DIMENSIONS - 1; axis > MAX_DIMENSIONS - RANK; axis--) {
+      const n = shape[axis]!;
       coordinates[axis] = coordinates[0]! % n;
       coordinates[0] = Math.floor(coordinates[0]! / n);
     }
     for (let k = 0; k < count; k++) {
       if (access[k] === WHOLE) at[k] = i;
       else if (access[k] === SINGLE) at[k] = 0;
-      else at[k] = coordinates.reduce((offset, c, axis) => offset + c * strides[k]![axis]!, 0);
+      else at[k] = dot(coordinates, strides[k]!);
     }
     visit(i, at);
   }
+}
+
+function dot(c: readonly number[], s: readonly number[]): number {
+  return c[0]! * s[0]! + c[1]! * s[1]! + c[2]! * s[2]! + c[3]! * s[3]!;
 }

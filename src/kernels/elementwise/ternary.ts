@@ -3,7 +3,7 @@ import { expectSameDevice, record } from "../../autograd/record.ts";
 import { dispatch, type Kernel, loadKernel } from "../../gpu/kernel.ts";
 import { type DType, elementType, expectDType } from "../../tensor/dtype.ts";
 import { broadcastShapes } from "../../tensor/shape.ts";
-import { empty, isTensor, type Tensor } from "../../tensor/tensor.ts";
+import { empty, type Tensor } from "../../tensor/tensor.ts";
 import { BROADCAST } from "../lib/lib.ts";
 import { sumTo } from "../reduce/sum-to.ts";
 import { mul, sub } from "./binary-ops.ts";
@@ -92,7 +92,7 @@ type Operands = readonly [Tensor, Tensor, Tensor];
 
 // The result has the dtype of the last operand.
 function ternary(op: TernaryOp, given: Operands): { operands: Operands; y: Tensor } {
-  expectSameDevice(op.name, given.filter(isTensor));
+  expectSameDevice(op.name, given);
   const shape = broadcastShapes(op.name, ...given.map((x) => x.shape));
   const { operands, iteration } = plan(given, shape);
   const [a, b, c] = operands;
