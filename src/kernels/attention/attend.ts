@@ -12,7 +12,7 @@ import { checkProbability, dropThreshold } from "../dropout/dropout.ts";
 import { MATH, RANDOM } from "../lib/lib.ts";
 import { nextStream } from "../random/generator.ts";
 import { reshape } from "../view/reshape.ts";
-import { attentionReference, FLAGS } from "./attention.reference.ts";
+import { type AttentionParams, attentionReference, FLAGS } from "./attention.reference.ts";
 import { type AttentionSettings, attendByOps } from "./by-ops.ts";
 import { mergeMasks } from "./mask.ts";
 import { type AttentionPlan, planAttention } from "./plan.ts";
@@ -52,8 +52,6 @@ export interface Rows {
   readonly qRow: number;
   readonly kRow: number;
   readonly vRow: number;
-  readonly kOffset: number;
-  readonly vOffset: number;
 }
 
 const ROW_THREADS = 64; // of rowSums
@@ -68,12 +66,12 @@ const ROWS = {
 };
 const kernels = new Map<string, Kernel>();
 
-function kernelFor({ family, rows, blocks }: AttentionPlan): Kernel {
-  const key = `${family} ${rows} ${blocks}`;
+function kernelFor({ family, rows, blocks }: AttentionPlan, groups: number): Kernel {
+  const key = `${family} ${rows} ${blocks} ${groups}`;
   let kernel = kernels.get(key);
   if (!kernel) {
     const lib = [new URL("./attention.wgsl", import.meta.url), ROWS[rows], MATH, RANDOM];
-    const append = `const BLOCKS = ${blocks}u;\n`;
+    const append = `const BLOCKS = ${blocks}u;\nconst GROUPS = ${groups}u;\n`;
     kernels.set(key, (kernel = loadKernel(FAMILIES[family], { lib, append, reference: attentionReference })));
   }
   return kernel;
@@ -85,7 +83,7 @@ interface Call {
   readonly rows: Rows;
   readonly settings: AttentionSettings;
   readonly plan: AttentionPlan;
-  readonly params: Readonly<Record<"pairs" | "dvOffset", number>>;
+  readonly params: AttentionParams;
 }
 
 interface Saved {
@@ -141,7 +139,7 @@ export function attend(
     const y = empty(shape.y, { device });
     const stats = empty([call.params.pairs * shape.tq, 2], { device });
     const operands = { q, k, v, ...standIns(q, mask, randomState) };
-    run(call, "forward", { ...operands, y, stats }, groupsFor(call, shape.tq, shape.dv));
+    run(call, "forward", { ...operands, y, stats });
     return record(y, {
       op,
       inputs,
@@ -164,13 +162,19 @@ function planCall(
   const { packed, ...strides } = rows;
   const { causal, scale, stream, dropout } = settings;
   const pairs = sizeOf(shape.batch) * heads;
+  // The gradients of separate q, k and v lie in one buffer, one after the other.
+  const dkOffset = isPacked ? heads * d : aligned(pairs * tq * d);
+  const dvOffset = isPacked ? 2 * heads * d : dkOffset + aligned(pairs * tk * d);
   const params = {
-    ...{ pairs, heads, tq, tk, d, dv, ...strides, scale, stream, dropThreshold: dropThreshold(dropout) },
-    // The gradients of separate k and v lie in one buffer, one after the other.
-    dvOffset: isPacked ? rows.vOffset : ceilDiv(pairs * tk * d, ALIGNMENT) * ALIGNMENT,
-    flags: (packed ? FLAGS.packed : 0) | (causal ? FLAGS.causal : 0) | maskFlags(mask),
+    ...{ pairs, heads, tq, tk, d, dv, ...strides, dkOffset, dvOffset, scale, stream },
+    dropThreshold: dropThreshold(dropout),
+    flags: (packed ? FLAGS.packed : 0) | (isPacked ? FLAGS.one : 0) | (causal ? FLAGS.causal : 0) | maskFlags(mask),
   };
   return { shape, rows, settings, plan, params };
+}
+
+function aligned(length: number): number {
+  return ceilDiv(length, ALIGNMENT) * ALIGNMENT;
 }
 
 function maskFlags(mask: Tensor | null): number {
@@ -187,55 +191,51 @@ function standIns(q: Tensor, mask: Tensor | null, randomState: Tensor | null) {
   return { mask: mask ?? q, randomState: randomState ?? q };
 }
 
-type Entry = "forward" | "rowSums" | "backwardQuery" | "backwardKeyValue";
+type Entry = "forward" | "rowSums" | "backward" | "backwardQuery" | "backwardKeyValue";
 
-function run({ plan, params }: Call, entry: Entry, bind: Record<string, Bindable>, groups: number): void {
-  dispatch(kernelFor(plan), entry, { bind, params, constants: plan.constants, groups });
-}
-
-// Workgroups for `t` rows of a result of `width` columns, for every pair of a batch entry and a head.
-function groupsFor({ plan, params }: Call, t: number, width: number): number {
-  return params.pairs * ceilDiv(t, plan.tile) * ceilDiv(width, 32 * plan.blocks);
+function run({ plan, params, shape }: Call, entry: Entry, bind: Record<string, Bindable>): void {
+  const { pairs, tq, tk, d, dv } = { ...params, ...shape };
+  const groups = plan.groups[entry === "forward" ? 0 : 1];
+  // Workgroups for t rows of a result of `width` columns.
+  const tiles = (t: number, width: number) => pairs * ceilDiv(t, 8 * groups) * ceilDiv(width, 32 * plan.blocks);
+  const workgroups = {
+    forward: () => tiles(tq, dv),
+    rowSums: () => ceilDiv(pairs * tq, ROW_THREADS),
+    backward: () => pairs,
+    backwardQuery: () => tiles(tq, d),
+    backwardKeyValue: () => tiles(tk, Math.max(d, dv)),
+  };
+  dispatch(kernelFor(plan, groups), entry, { bind, params, constants: plan.constants, groups: workgroups[entry]() });
 }
 
 // The gradient of q, k and v in one tensor is one tensor.
 function packedBackward(dy: Tensor, saved: Saved) {
   const dqkv = empty(saved.q.shape, dy);
-  const operands = gradientOperands(dy, saved);
-  backwardQuery(saved.call, operands, dqkv);
-  backwardKeyValue(saved.call, operands, dqkv);
+  writeGradients(dqkv, dy, saved);
   return [dqkv];
 }
 
-function separateBackward(dy: Tensor, saved: Saved, needs: readonly boolean[]) {
+function separateBackward(dy: Tensor, saved: Saved) {
   const { q, k, v, call } = saved;
-  const operands = gradientOperands(dy, saved);
-  const dq = needs[0] ? empty(q.shape, dy) : null;
-  if (dq) backwardQuery(call, operands, dq);
-  if (!needs[1] && !needs[2]) return [dq, null, null];
-  const dkv = Storage.allocate(dy.device, "f32", call.params.dvOffset + v.size);
-  backwardKeyValue(call, operands, dkv);
-  const dk = new Tensor(dkv.view(0, k.size), k.shape, "f32");
-  const dv = new Tensor(dkv.view(call.params.dvOffset, v.size), v.shape, "f32");
-  dkv.release();
-  return [dq, dk, dv];
+  const { dkOffset, dvOffset } = call.params;
+  const gradients = Storage.allocate(dy.device, "f32", dvOffset + v.size);
+  writeGradients(gradients, dy, saved);
+  const part = (offset: number, x: Tensor) => new Tensor(gradients.view(offset, x.size), x.shape, "f32");
+  const parts = [part(0, q), part(dkOffset, k), part(dvOffset, v)];
+  gradients.release();
+  return parts;
 }
 
-// What both halves of the backward pass read.
-function gradientOperands(dy: Tensor, { q, k, v, y, stats, mask, randomState, call }: Saved) {
-  const rows = call.params.pairs * call.shape.tq;
-  const rowStats = empty([rows, 4], { device: dy.device });
-  run(call, "rowSums", { dy, savedY: y, savedStats: stats, rowStats }, ceilDiv(rows, ROW_THREADS));
-  return { q, k, v, dy, savedRowStats: rowStats, ...standIns(q, mask, randomState) };
-}
-
-function backwardQuery(call: Call, operands: Record<string, Bindable>, dq: Bindable): void {
-  run(call, "backwardQuery", { ...operands, dq }, groupsFor(call, call.shape.tq, call.shape.d));
-}
-
-function backwardKeyValue(call: Call, operands: Record<string, Bindable>, dkv: Bindable): void {
-  const { tk, d, dv } = call.shape;
-  run(call, "backwardKeyValue", { ...operands, dkv }, groupsFor(call, tk, Math.max(d, dv)));
+function writeGradients(gradients: Bindable, dy: Tensor, { q, k, v, y, stats, mask, randomState, call }: Saved): void {
+  const rowStats = empty([call.params.pairs * call.shape.tq, 4], { device: dy.device });
+  run(call, "rowSums", { dy, savedY: y, savedStats: stats, rowStats });
+  const operands = { q, k, v, dy, savedRowStats: rowStats, ...standIns(q, mask, randomState), gradients };
+  if (call.plan.family === "software") {
+    run(call, "backward", operands);
+  } else {
+    run(call, "backwardQuery", operands);
+    run(call, "backwardKeyValue", operands);
+  }
 }
 
 function packedComposed(dy: Tensor, saved: Saved) {

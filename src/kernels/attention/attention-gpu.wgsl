@@ -2,6 +2,8 @@
 // 32. Each thread has the scores of four queries by four keys, as products along the columns, which pass through workgroup
 // memory DEPTH at a time; then the weights go there too, and each thread adds up four rows by four columns of each block of
 // 32 columns.
+//
+// Appended: BLOCKS, how many of them a workgroup computes of a result.
 
 override DEPTH: u32; // a multiple of 4 up to 32
 
@@ -25,6 +27,26 @@ alias Sums = array<vec4f, 4u * BLOCKS>;
 
 const FOUR = vec4u(0, 1, 2, 3);
 
+// --- tiles
+
+// What a workgroup computes: 32 rows of a pair, and BLOCKS times 32 of the result's columns.
+struct Tile { pair: u32, row: u32, column: u32 } // column counts fours
+
+// Of `rows` rows per pair, of `fours` columns in fours.
+fn tileCount(rows: u32, fours: u32) -> u32 {
+  return params.pairs * ((rows + TILE - 1u) / TILE) * columnTiles(fours);
+}
+
+fn columnTiles(fours: u32) -> u32 {
+  return (fours + 8u * BLOCKS - 1u) / (8u * BLOCKS);
+}
+
+fn tileAt(i: u32, rows: u32, fours: u32) -> Tile {
+  let rowTiles = (rows + TILE - 1u) / TILE;
+  let rowTile = i / columnTiles(fours);
+  return Tile(rowTile / rowTiles, rowTile % rowTiles * TILE, i % columnTiles(fours) * 8u * BLOCKS);
+}
+
 // --- rows into workgroup memory
 
 // Where four rows start; those past the end are the last one.
@@ -39,13 +61,13 @@ fn rowsOfQ(pair: u32, row: u32, c: u32) -> mat4x4f {
 }
 
 fn rowsOfK(pair: u32, row: u32, c: u32) -> mat4x4f {
-  let at = rowsAt(params.kOffset + kStart(pair), row, params.tk, params.kRow);
+  let at = rowsAt(kStart(pair), row, params.tk, params.kRow);
   if (c >= dFours()) { return mat4x4f(); }
   return mat4x4f(loadK(at.x, c), loadK(at.y, c), loadK(at.z, c), loadK(at.w, c));
 }
 
 fn rowsOfV(pair: u32, row: u32, c: u32) -> mat4x4f {
-  let at = rowsAt(params.vOffset + vStart(pair), row, params.tk, params.vRow);
+  let at = rowsAt(vStart(pair), row, params.tk, params.vRow);
   if (c >= dvFours()) { return mat4x4f(); }
   return mat4x4f(loadV(at.x, c), loadV(at.y, c), loadV(at.z, c), loadV(at.w, c));
 }
@@ -146,7 +168,8 @@ fn settle(s: ptr<function, Scores>, view: MaskView, query: u32, key: u32) {
   if (has(MASKED)) {
     // One line of the mask serves all queries where it has no axis of theirs.
     let isLine = has(MASK_QUERY);
-    for (var line = 0u; line < select(1u, rowsLeft(query, params.tq), isLine); line++) {
+    let lines = select(1u, min(query + 4u, max(query, params.tq)) - query, isLine);
+    for (var line = 0u; line < lines; line++) {
       let at = view.start + (query + line) * view.query + keys * view.key;
       let added = vec4f(maskAt(at.x), maskAt(at.y), maskAt(at.z), maskAt(at.w));
       for (var i = 0u; i < 4u; i++) {
@@ -158,13 +181,16 @@ fn settle(s: ptr<function, Scores>, view: MaskView, query: u32, key: u32) {
   }
 }
 
-// How many of four rows there are.
-fn rowsLeft(row: u32, t: u32) -> u32 {
-  return min(4u, max(t, row) - row);
-}
-
 fn weightsAt(s: vec4f, top: f32) -> vec4f {
   return vec4f(weightOf(s.x, top), weightOf(s.y, top), weightOf(s.z, top), weightOf(s.w, top));
+}
+
+// Whether p stays, for a query and two neighbouring keys.
+fn isKept(pair: u32, query: u32, key: u32) -> vec2<bool> {
+  let element = elementOf(pair, query, key);
+  var words = randomPair(params.stream, element / 2u);
+  if (element % 2u == 1u) { words = vec2u(words.y, randomPair(params.stream, element / 2u + 1u).x); }
+  return words >= vec2u(params.dropThreshold);
 }
 
 // Bit 4 i + j says whether p of query i and key j stays.
@@ -221,9 +247,9 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
            @builtin(local_invocation_index) lane: u32) {
   let rows = lane / 8u;
   let columns = lane % 8u;
-  let tiles = tileCount(params.tq, TILE, dvFours());
+  let tiles = tileCount(params.tq, dvFours());
   for (var i = wid.x; i < tiles; i += groups.x) {
-    let tile = tileAt(i, params.tq, TILE, dvFours());
+    let tile = tileAt(i, params.tq, dvFours());
     let view = maskOf(tile.pair);
     let query = tile.row + 4u * rows;
     var sums = Sums();
@@ -267,12 +293,13 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
     total = vec4f();
     for (var j = 8u * rows; j < 8u * rows + 8u; j++) { total += tops[j]; }
     workgroupBarrier();
-    for (var r = 0u; r < rowsLeft(query, params.tq); r++) {
+    for (var row = query; row < min(query + 4u, params.tq); row++) {
+      let r = row - query;
       let inverse = select(1.0 / total[r], 0.0, total[r] == 0.0);
-      if (columns == 0u && tile.column == 0u) { stats[tile.pair * params.tq + query + r] = vec2f(top[r], inverse); }
+      if (columns == 0u && tile.column == 0u) { stats[tile.pair * params.tq + row] = vec2f(top[r], inverse); }
       for (var b = 0u; b < BLOCKS; b++) {
         let c = tile.column + 8u * b + columns;
-        if (c < dvFours()) { storeY(yStart(tile.pair) + (query + r) * yRow(), c, rowOf(&sums, b, r) * inverse); }
+        if (c < dvFours()) { storeY(yStart(tile.pair) + row * yRow(), c, rowOf(&sums, b, r) * inverse); }
       }
     }
   }
@@ -289,9 +316,9 @@ fn backwardQuery(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) gro
                  @builtin(local_invocation_index) lane: u32) {
   let rows = lane / 8u;
   let columns = lane % 8u;
-  let tiles = tileCount(params.tq, TILE, dFours());
+  let tiles = tileCount(params.tq, dFours());
   for (var i = wid.x; i < tiles; i += groups.x) {
-    let tile = tileAt(i, params.tq, TILE, dFours());
+    let tile = tileAt(i, params.tq, dFours());
     let view = maskOf(tile.pair);
     let query = tile.row + 4u * rows;
     var sums = Sums();
@@ -321,10 +348,11 @@ fn backwardQuery(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) gro
       }
     }
 
-    for (var r = 0u; r < rowsLeft(query, params.tq); r++) {
+    for (var row = query; row < min(query + 4u, params.tq); row++) {
       for (var b = 0u; b < BLOCKS; b++) {
         let c = tile.column + 8u * b + columns;
-        if (c < dFours()) { storeDq(qStart(tile.pair) + (query + r) * params.qRow, c, rowOf(&sums, b, r)); }
+        let at = qStart(tile.pair) + row * params.qRow;
+        if (c < dFours()) { storeGradient(at, c, params.d, rowOf(&sums, b, row - query)); }
       }
     }
   }
@@ -337,9 +365,9 @@ fn backwardKeyValue(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) 
   let rows = lane / 8u;
   let columns = lane % 8u;
   let fours = max(dFours(), dvFours());
-  let tiles = tileCount(params.tk, TILE, fours);
+  let tiles = tileCount(params.tk, fours);
   for (var i = wid.x; i < tiles; i += groups.x) {
-    let tile = tileAt(i, params.tk, TILE, fours);
+    let tile = tileAt(i, params.tk, fours);
     let view = maskOf(tile.pair);
     let key = tile.row + 4u * rows;
     var dkSums = Sums();
@@ -378,13 +406,13 @@ fn backwardKeyValue(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) 
       }
     }
 
-    let dkAt = params.kOffset + kStart(tile.pair);
-    let dvAt = params.dvOffset + vStart(tile.pair);
-    for (var r = 0u; r < rowsLeft(key, params.tk); r++) {
+    for (var row = key; row < min(key + 4u, params.tk); row++) {
+      let dkAt = dkStart(tile.pair) + row * params.kRow;
+      let dvAt = dvStart(tile.pair) + row * params.vRow;
       for (var b = 0u; b < BLOCKS; b++) {
         let c = tile.column + 8u * b + columns;
-        if (c < dFours()) { storeDk(dkAt + (key + r) * params.kRow, c, rowOf(&dkSums, b, r)); }
-        if (c < dvFours()) { storeDv(dvAt + (key + r) * params.vRow, c, rowOf(&dvSums, b, r)); }
+        if (c < dFours()) { storeGradient(dkAt, c, params.d, rowOf(&dkSums, b, row - key)); }
+        if (c < dvFours()) { storeGradient(dvAt, c, params.dv, rowOf(&dvSums, b, row - key)); }
       }
     }
   }

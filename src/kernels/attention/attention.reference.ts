@@ -2,7 +2,13 @@
 import type { Reference, ReferenceArray } from "../../gpu/kernel.ts";
 import { randomWord } from "../random/threefry.ts";
 
-/** Bits of `Params.flags`, as in attention.wgsl. */
+type Sizes = "pairs" | "heads" | "tq" | "tk" | "d" | "dv";
+type Places = "qRow" | "kRow" | "vRow" | "dkOffset" | "dvOffset";
+
+/** `struct Params` of attention.wgsl. */
+export type AttentionParams = Readonly<Record<Sizes | Places | "flags" | "scale" | "stream" | "dropThreshold", number>>;
+
+/** Bits of `flags`. */
 export const FLAGS = {
   packed: 1,
   causal: 2,
@@ -12,6 +18,7 @@ export const FLAGS = {
   maskHead: 32,
   maskQuery: 64,
   maskKey: 128,
+  one: 256,
 } as const;
 
 /** A score at or below it is that of a key that takes no part. */
@@ -19,86 +26,98 @@ export const HIDDEN = -1e30;
 const LOWEST = -1e38;
 
 type Bind = Record<string, ReferenceArray>;
-type Params = Record<string, number>;
 
 /** Where things are, and the formulas that forward and backward share. */
-function attention(bind: Bind, params: Params) {
-  const { pairs, heads, tq, tk, d, dv, qRow, kRow, vRow, kOffset, vOffset, flags, scale, stream, dropThreshold } =
-    params as Record<string, number> & { [K in "pairs"]: number };
-  const has = (flag: keyof typeof FLAGS) => (flags! & FLAGS[flag]) !== 0;
+function attention(bind: Bind, params: AttentionParams) {
+  const { pairs, heads, tq, tk, d, dv, qRow, kRow, vRow, flags, scale, stream, dropThreshold } = params;
+  const has = (flag: keyof typeof FLAGS) => (flags & FLAGS[flag]) !== 0;
   const row = (pair: number, i: number, t: number, stride: number, width: number) =>
-    has("packed") ? (Math.floor(pair / heads!) * t + i) * stride + (pair % heads!) * width : (pair * t + i) * width;
-  const qAt = (pair: number, i: number) => row(pair, i, tq!, qRow!, d!);
-  const kAt = (pair: number, j: number) => kOffset! + row(pair, j, tk!, kRow!, d!);
-  const vAt = (pair: number, j: number) => row(pair, j, tk!, vRow!, dv!);
-  const yAt = (pair: number, i: number) => row(pair, i, tq!, heads! * dv!, dv!);
+    has("packed") ? (Math.floor(pair / heads) * t + i) * stride + (pair % heads) * width : (pair * t + i) * width;
+  const third = has("one") ? heads * d : 0;
+  const qAt = (pair: number, i: number) => row(pair, i, tq, qRow, d);
+  const kAt = (pair: number, j: number) => third + row(pair, j, tk, kRow, d);
+  const vAt = (pair: number, j: number) => 2 * third + row(pair, j, tk, vRow, dv);
+  const yAt = (pair: number, i: number) => row(pair, i, tq, heads * dv, dv);
+  const dkAt = (pair: number, j: number) => params.dkOffset + row(pair, j, tk, kRow, d);
+  const dvAt = (pair: number, j: number) => params.dvOffset + row(pair, j, tk, vRow, dv);
 
   const maskAt = (pair: number, i: number, j: number) => {
-    const sizes = [pairs / heads!, heads!, tq!, tk!];
-    const at = [Math.floor(pair / heads!), pair % heads!, i, j];
+    const sizes = [pairs / heads, heads, tq, tk];
+    const at = [Math.floor(pair / heads), pair % heads, i, j];
     const axes = [has("maskBatch"), has("maskHead"), has("maskQuery"), has("maskKey")];
     const index = axes.reduce((index, is, axis) => (is ? index * sizes[axis]! + at[axis]! : index), 0);
     const value = bind.mask![index]!;
     return has("added") ? value : value === 0 ? Number.NEGATIVE_INFINITY : 0;
   };
 
+  // -Infinity where the key takes no part.
   const score = (pair: number, i: number, j: number) => {
     const added = has("masked") ? maskAt(pair, i, j) : 0;
     if ((has("causal") && j > i) || added <= HIDDEN) return Number.NEGATIVE_INFINITY;
     let dot = 0;
-    for (let c = 0; c < d!; c++) dot += bind.q![qAt(pair, i) + c]! * bind.k![kAt(pair, j) + c]!;
-    const s = scale! * dot + added;
+    for (let c = 0; c < d; c++) dot += bind.q![qAt(pair, i) + c]! * bind.k![kAt(pair, j) + c]!;
+    const s = scale * dot + added;
     return s <= HIDDEN ? Number.NEGATIVE_INFINITY : s;
   };
 
   // What dropout multiplies an element of p with.
-  const keptScale = 2 ** 32 / (2 ** 32 - dropThreshold!);
-  const kept = (pair: number, i: number, j: number) =>
-    dropThreshold === 0 ||
-    randomWord(bind.randomState!, stream!, ((pair * tq! + i) * tk! + j) % 2 ** 32) >= dropThreshold!
-      ? keptScale
-      : 0;
+  const kept = (pair: number, i: number, j: number) => {
+    if (dropThreshold === 0) return 1;
+    const word = randomWord(bind.randomState!, stream, ((pair * tq + i) * tk + j) % 2 ** 32);
+    return word >= dropThreshold ? 2 ** 32 / (2 ** 32 - dropThreshold) : 0;
+  };
 
   const visit = (fn: (pair: number, i: number, row: number) => void) => {
-    for (let pair = 0; pair < pairs; pair++) for (let i = 0; i < tq!; i++) fn(pair, i, pair * tq! + i);
+    for (let pair = 0; pair < pairs; pair++) for (let i = 0; i < tq; i++) fn(pair, i, pair * tq + i);
   };
 
   // Calls fn for every query and key that takes part, with p and ds there.
   const visitGradients = (fn: (pair: number, i: number, j: number, p: number, ds: number) => void) => {
     visit((pair, i, row) => {
-      const [max, inverse, e] = bind.savedRowStats!.subarray(4 * row, 4 * row + 3);
-      for (let j = 0; j < tk!; j++) {
+      const [max, inverse, e] = bind.savedRowStats!.subarray(4 * row, 4 * row + 3) as unknown as number[];
+      for (let j = 0; j < tk; j++) {
         const s = score(pair, i, j);
         if (s === Number.NEGATIVE_INFINITY) continue;
         const p = Math.exp(s - max!) * inverse!;
         let g = 0;
-        for (let c = 0; c < dv!; c++) g += bind.dy![yAt(pair, i) + c]! * bind.v![vOffset! + vAt(pair, j) + c]!;
-        fn(pair, i, j, p, p * (g * kept(pair, i, j) - e!) * scale!);
+        for (let c = 0; c < dv; c++) g += bind.dy![yAt(pair, i) + c]! * bind.v![vAt(pair, j) + c]!;
+        fn(pair, i, j, p, p * (g * kept(pair, i, j) - e!) * scale);
       }
     });
   };
 
-  return {
-    tq: tq!,
-    tk: tk!,
-    d: d!,
-    dv: dv!,
-    vOffset: vOffset!,
-    qAt,
-    kAt,
-    vAt,
-    yAt,
-    score,
-    kept,
-    visit,
-    visitGradients,
-  };
+  return { tk, d, dv, qAt, kAt, vAt, yAt, dkAt, dvAt, score, kept, visit, visitGradients };
 }
+
+const backwardQuery: Reference[string] = (bind, params) => {
+  const { k, gradients } = bind;
+  const { d, qAt, kAt, visit, visitGradients } = attention(bind, params as AttentionParams);
+  visit((pair, i) => gradients.fill(0, qAt(pair, i), qAt(pair, i) + d));
+  visitGradients((pair, i, j, _, ds) => {
+    for (let c = 0; c < d; c++) gradients[qAt(pair, i) + c] += ds * k[kAt(pair, j) + c];
+  });
+};
+
+const backwardKeyValue: Reference[string] = (bind, params) => {
+  const { q, dy, gradients } = bind;
+  const { tk, d, dv, qAt, yAt, dkAt, dvAt, kept, visitGradients } = attention(bind, params as AttentionParams);
+  for (let pair = 0; pair < params.pairs!; pair++) {
+    for (let j = 0; j < tk; j++) {
+      gradients.fill(0, dkAt(pair, j), dkAt(pair, j) + d);
+      gradients.fill(0, dvAt(pair, j), dvAt(pair, j) + dv);
+    }
+  }
+  visitGradients((pair, i, j, p, ds) => {
+    for (let c = 0; c < d; c++) gradients[dkAt(pair, j) + c] += ds * q[qAt(pair, i) + c];
+    const weight = p * kept(pair, i, j);
+    for (let c = 0; c < dv; c++) gradients[dvAt(pair, j) + c] += weight * dy[yAt(pair, i) + c];
+  });
+};
 
 export const attentionReference: Reference = {
   forward(bind, params) {
     const { v, y, stats } = bind;
-    const { tk, dv, vOffset, vAt, yAt, score, kept, visit } = attention(bind, params);
+    const { tk, dv, vAt, yAt, score, kept, visit } = attention(bind, params as AttentionParams);
     visit((pair, i, row) => {
       const scores = Array.from({ length: tk }, (_, j) => score(pair, i, j));
       const max = scores.reduce((max, s) => (s > max ? s : max), Number.NEGATIVE_INFINITY);
@@ -110,7 +129,7 @@ export const attentionReference: Reference = {
       for (let c = 0; c < dv; c++) {
         let total = 0;
         for (let j = 0; j < tk; j++) {
-          if (weights[j] !== 0) total += weights[j]! * kept(pair, i, j) * v[vOffset + vAt(pair, j) + c];
+          if (weights[j] !== 0) total += weights[j]! * kept(pair, i, j) * v[vAt(pair, j) + c];
         }
         y[yAt(pair, i) + c] = total * inverse;
       }
@@ -119,7 +138,7 @@ export const attentionReference: Reference = {
 
   rowSums(bind, params) {
     const { dy, savedY, savedStats, rowStats } = bind;
-    const { dv, yAt, visit } = attention(bind, params);
+    const { dv, yAt, visit } = attention(bind, params as AttentionParams);
     visit((pair, i, row) => {
       let e = 0;
       for (let c = 0; c < dv; c++) e += dy[yAt(pair, i) + c] * savedY[yAt(pair, i) + c];
@@ -127,29 +146,10 @@ export const attentionReference: Reference = {
     });
   },
 
-  backwardQuery(bind, params) {
-    const { k, dq } = bind;
-    const { d, qAt, kAt, visit, visitGradients } = attention(bind, params);
-    visit((pair, i) => dq.fill(0, qAt(pair, i), qAt(pair, i) + d));
-    visitGradients((pair, i, j, _, ds) => {
-      for (let c = 0; c < d; c++) dq[qAt(pair, i) + c] += ds * k[kAt(pair, j) + c];
-    });
-  },
-
-  backwardKeyValue(bind, params) {
-    const { q, dy, dkv } = bind;
-    const { tk, d, dv, qAt, kAt, vAt, yAt, kept, visitGradients } = attention(bind, params);
-    const dvAt = (pair: number, j: number) => params.dvOffset + vAt(pair, j);
-    for (let pair = 0; pair < params.pairs; pair++) {
-      for (let j = 0; j < tk; j++) {
-        dkv.fill(0, kAt(pair, j), kAt(pair, j) + d);
-        dkv.fill(0, dvAt(pair, j), dvAt(pair, j) + dv);
-      }
-    }
-    visitGradients((pair, i, j, p, ds) => {
-      for (let c = 0; c < d; c++) dkv[kAt(pair, j) + c] += ds * q[qAt(pair, i) + c];
-      const weight = p * kept(pair, i, j);
-      for (let c = 0; c < dv; c++) dkv[dvAt(pair, j) + c] += weight * dy[yAt(pair, i) + c];
-    });
+  backwardQuery,
+  backwardKeyValue,
+  backward(bind, params) {
+    backwardQuery(bind, params);
+    backwardKeyValue(bind, params);
   },
 };

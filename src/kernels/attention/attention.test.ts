@@ -479,22 +479,31 @@ describe("mistakes", () => {
 
 describe("the choice of kernels", () => {
   const software = { family: "software", subgroupSize: 8 } as const;
+
   test("follows the adapter", () => {
     expect(planAttention(software, 32, 32).family).toBe("software");
     expect(planAttention({ ...software, subgroupSize: 4 }, 32, 32).family).toBe("gpu");
     expect(planAttention({ family: "gpu", subgroupSize: 8 }, 32, 32).family).toBe("gpu");
+    expect(planAttention(software, 129, 32).family).toBe("gpu"); // too wide for the registers
   });
 
   test("follows the sizes of the heads", () => {
-    const plan = (d: number, dv: number) => {
+    const gpu = (d: number, dv: number) => {
       const { rows, blocks, constants } = planAttention({ family: "gpu", subgroupSize: 32 }, d, dv);
-      return { rows, blocks, ...constants };
+      return [rows, blocks, constants.DEPTH];
     };
-    expect(plan(16, 16)).toEqual({ rows: "vec4", blocks: 1, DEPTH: 16 });
-    expect(plan(32, 32)).toEqual({ rows: "vec4", blocks: 1, DEPTH: 32 });
-    expect(plan(32, 36)).toEqual({ rows: "vec4", blocks: 2, DEPTH: 32 });
-    expect(plan(256, 4)).toEqual({ rows: "vec4", blocks: 4, DEPTH: 32 });
-    expect(plan(16, 15)).toEqual({ rows: "scalar", blocks: 1, DEPTH: 16 });
-    expect(plan(0, 0)).toEqual({ rows: "vec4", blocks: 1, DEPTH: 16 });
+    expect(gpu(16, 16)).toEqual(["vec4", 1, 16]);
+    expect(gpu(32, 32)).toEqual(["vec4", 1, 32]);
+    expect(gpu(32, 36)).toEqual(["vec4", 2, 32]);
+    expect(gpu(256, 4)).toEqual(["vec4", 4, 32]);
+    expect(gpu(16, 15)).toEqual(["scalar", 1, 16]);
+    expect(gpu(0, 0)).toEqual(["vec4", 1, 16]);
+    const groups = (d: number) => planAttention(software, d, d).groups;
+    expect([32, 64, 96, 128].map(groups)).toEqual([
+      [2, 2],
+      [2, 1],
+      [1, 1],
+      [1, 1],
+    ]);
   });
 });

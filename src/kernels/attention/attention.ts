@@ -41,7 +41,7 @@ export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, optio
   const batch = hasHeads ? lead.slice(0, -1) : lead;
   const heads = hasHeads ? lead.at(-1)! : 1;
   const shape = { batch, heads, hasHeads, tq, tk, d, dv, y: [...lead, tq, dv] };
-  const rows = { packed: false, qRow: d, kRow: d, vRow: dv, kOffset: 0, vOffset: 0 };
+  const rows = { packed: false, qRow: d, kRow: d, vRow: dv };
   return attend(op, [q, k, v], shape, rows, options);
 }
 
@@ -78,7 +78,7 @@ export function multiHeadAttention(
   const d = headSize(op, "q", features, heads);
   const dv = headSize(op, "v", valueFeatures, heads);
   const shape = { batch: [b], heads, hasHeads: true, tq, tk, d, dv, y: [b, tq, valueFeatures] };
-  const rows = { packed: true, qRow: features, kRow: features, vRow: valueFeatures, kOffset: 0, vOffset: 0 };
+  const rows = { packed: true, qRow: features, kRow: features, vRow: valueFeatures };
   return attend(op, [q, k, v], shape, rows, options);
 }
 
@@ -99,7 +99,7 @@ export function selfAttention(qkv: Tensor, options: AttentionOptions & { heads: 
   const [b, t, width] = qkv.shape as [number, number, number];
   const d = headSize(op, "qkv", width, heads, 3);
   const shape = { batch: [b], heads, hasHeads: true, tq: t, tk: t, d, dv: d, y: [b, t, heads * d] };
-  const rows = { packed: true, qRow: width, kRow: width, vRow: width, kOffset: heads * d, vOffset: 2 * heads * d };
+  const rows = { packed: true, qRow: width, kRow: width, vRow: width };
   return attend(op, [qkv], shape, rows, options);
 }
 

@@ -10,21 +10,20 @@
 //   g = dropout(dy v^T)      ds = p * (g - e) * scale      dq = ds k      dk = ds^T q      dv = dropout(p)^T dy
 //
 // (Dao et al. 2022, https://arxiv.org/abs/2205.14135). This file is what the families share. Rows lie in memory heads first,
-// [batch, heads, t, d], or packed, [batch, t, heads * d]; q, k and v may be parts of one packed tensor, and their gradients of
-// another. dk and dv always share one.
+// [batch, heads, t, d], or packed, [batch, t, heads * d]; q, k and v may be the thirds of each row of one packed tensor. Their
+// gradients share one buffer, laid out likewise.
 //
 //   stats, savedStats       : [pairs * tq] of (max, 1 / sum), the latter 0 where no key takes part
 //   rowStats, savedRowStats : [pairs * tq] of (max, 1 / sum, e, 0)
 //   mask                    : u32, true where a key takes part, or f32, added to s; each axis of [batch, heads, tq, tk] or 1
 //
-// Appended: the bindings of the rows, and loadQ, loadK, loadV, loadY, loadDy, storeY, storeDq, storeDkv, which move the
-// columns 4 c to 4 c + 3 of the row that starts at `at`.
+// Appended: the bindings of the rows, and loadQ, loadK, loadV, loadY, loadDy, storeY, loadGradient, storeGradient, which move
+// the columns 4 c to 4 c + 3 of the row that starts at `at`.
 
 struct Params {
   pairs: u32, heads: u32, tq: u32, tk: u32, d: u32, dv: u32,
   qRow: u32, kRow: u32, vRow: u32, // elements from row to row
-  kOffset: u32, vOffset: u32,      // where k, v and dk start
-  dvOffset: u32,
+  dkOffset: u32, dvOffset: u32,    // in `gradients`
   flags: u32, scale: f32, stream: u32, dropThreshold: u32,
 }
 var<immediate> params: Params;
@@ -36,6 +35,7 @@ var<immediate> params: Params;
 @group(0) @binding(11) var<storage, read> mask: array<u32>;
 
 const PACKED = 1u;
+const ONE = 256u; // q, k and v are the thirds of each row of one tensor
 const CAUSAL = 2u;
 const MASKED = 4u;
 const ADDED = 8u; // the mask is f32
@@ -61,31 +61,17 @@ fn startOf(pair: u32, t: u32, stride: u32, width: u32) -> u32 {
 }
 
 fn qStart(pair: u32) -> u32 { return startOf(pair, params.tq, params.qRow, params.d); }
-fn kStart(pair: u32) -> u32 { return startOf(pair, params.tk, params.kRow, params.d); }
-fn vStart(pair: u32) -> u32 { return startOf(pair, params.tk, params.vRow, params.dv); }
+fn kStart(pair: u32) -> u32 { return thirds(1u) + startOf(pair, params.tk, params.kRow, params.d); }
+fn vStart(pair: u32) -> u32 { return thirds(2u) + startOf(pair, params.tk, params.vRow, params.dv); }
 fn yStart(pair: u32) -> u32 { return startOf(pair, params.tq, yRow(), params.dv); }
+fn dkStart(pair: u32) -> u32 { return params.dkOffset + startOf(pair, params.tk, params.kRow, params.d); }
+fn dvStart(pair: u32) -> u32 { return params.dvOffset + startOf(pair, params.tk, params.vRow, params.dv); }
+fn thirds(n: u32) -> u32 { return select(0u, n * params.heads * params.d, has(ONE)); }
 fn yRow() -> u32 { return select(1u, params.heads, has(PACKED)) * params.dv; }
 
 // Columns in fours.
 fn dFours() -> u32 { return (params.d + 3u) / 4u; }
 fn dvFours() -> u32 { return (params.dv + 3u) / 4u; }
-
-// What a workgroup computes: some rows of a pair, and BLOCKS times 32 of the result's columns.
-struct Tile { pair: u32, row: u32, column: u32 } // column counts fours
-
-fn tileCount(rows: u32, rowsPerTile: u32, fours: u32) -> u32 {
-  return params.pairs * ((rows + rowsPerTile - 1u) / rowsPerTile) * columnTiles(fours);
-}
-
-fn columnTiles(fours: u32) -> u32 {
-  return (fours + 8u * BLOCKS - 1u) / (8u * BLOCKS);
-}
-
-fn tileAt(i: u32, rows: u32, rowsPerTile: u32, fours: u32) -> Tile {
-  let rowTiles = (rows + rowsPerTile - 1u) / rowsPerTile;
-  let rowTile = i / columnTiles(fours);
-  return Tile(rowTile / rowTiles, rowTile % rowTiles * rowsPerTile, i % columnTiles(fours) * 8u * BLOCKS);
-}
 
 // --- masks
 
@@ -117,12 +103,9 @@ fn weightOf(s: f32, top: f32) -> f32 {
 
 // --- dropout
 
-// Whether p stays, for a query and two neighbouring keys.
-fn isKept(pair: u32, query: u32, key: u32) -> vec2<bool> {
-  let element = (pair * params.tq + query) * params.tk + key;
-  var words = randomPair(params.stream, element / 2u);
-  if (element % 2u == 1u) { words = vec2u(words.y, randomPair(params.stream, element / 2u + 1u).x); }
-  return words >= vec2u(params.dropThreshold);
+// The number of an element of p, which chooses its random word.
+fn elementOf(pair: u32, query: u32, key: u32) -> u32 {
+  return (pair * params.tq + query) * params.tk + key;
 }
 
 // 1 / (1 - dropThreshold / 2^32)

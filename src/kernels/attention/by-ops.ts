@@ -44,15 +44,16 @@ export function attendByOps(
 ): Tensor {
   const { heads, tq, tk, d, dv } = shape;
   const batch = sizeOf(shape.batch);
-  const [first, second = first, third = first] = inputs as [Tensor, ...Tensor[]];
+  const [ofQ, ofK = ofQ, ofV = ofQ] = inputs as [Tensor, ...Tensor[]];
+  const third = inputs.length === 1 ? heads * d : 0;
   // [batch, heads, t, width]
   const split = (x: Tensor, t: number, width: number, offset: number) =>
     rows.packed
       ? permute(reshape(narrow(x, -1, offset, heads * width), [batch, t, heads, width]), [0, 2, 1, 3])
       : reshape(x, [batch, heads, t, width]);
-  const q = split(first, tq, d, 0);
-  const k = split(second, tk, d, rows.kOffset);
-  const v = split(third, tk, dv, rows.vOffset);
+  const q = split(ofQ, tq, d, 0);
+  const k = split(ofK, tk, d, third);
+  const v = split(ofV, tk, dv, 2 * third);
 
   let scores = mul(matmul(q, k, { transposeB: true }), scale); // [batch, heads, tq, tk]
   let hidden = causal ? triu(ones([tq, tk], { dtype: "bool", device: q.device }), 1) : null;

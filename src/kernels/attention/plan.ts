@@ -5,20 +5,18 @@ export interface AttentionPlan {
   readonly family: Family;
   /** Whether rows are read and written four elements at a time. */
   readonly rows: "vec4" | "scalar";
-  /** Columns that a workgroup computes of a result, in blocks of 32. */
+  /** Blocks of 32 columns that a workgroup has at a time. */
   readonly blocks: number;
-  /** Rows that a workgroup computes of a result. */
-  readonly tile: number;
+  /** Rows that it has, in groups of 8, in the forward and in the backward pass. */
+  readonly groups: readonly [forward: number, backward: number];
   /** Override constants of the kernel. */
   readonly constants: Readonly<Record<string, number>>;
 }
 
-// More would not fit into the registers; a wider head is cut, and its scores are computed once per cut.
+// More would not fit into the registers. On GPUs, a wider head is cut, and its scores are computed once per cut.
 const MAX_BLOCKS = 4;
 // attention-software.wgsl is written for this many lanes.
 const LANES = 8;
-// As in attention-gpu.wgsl.
-const TILE = 32;
 
 /**
  * Chooses the kernels for attention.
@@ -33,11 +31,12 @@ export function planAttention(
   dv: number,
 ): AttentionPlan {
   const widest = Math.max(d, dv, 1);
-  const shared = {
-    rows: d % 4 === 0 && dv % 4 === 0 ? "vec4" : "scalar",
-    blocks: Math.min(Math.ceil(widest / 32), MAX_BLOCKS),
-  } as const;
-  return device.family === "software" && device.subgroupSize === LANES
-    ? { ...shared, family: "software", tile: LANES, constants: {} }
-    : { ...shared, family: "gpu", tile: TILE, constants: { DEPTH: widest <= 16 ? 16 : 32 } };
+  const rows = d % 4 === 0 && dv % 4 === 0 ? "vec4" : "scalar";
+  const blocks = Math.ceil(widest / 32);
+  if (device.family === "software" && device.subgroupSize === LANES && blocks <= MAX_BLOCKS) {
+    const groups = [blocks <= 2 ? 2 : 1, blocks === 1 ? 2 : 1] as const;
+    return { family: "software", rows, blocks, groups, constants: {} };
+  }
+  const constants = { DEPTH: widest <= 16 ? 16 : 32 };
+  return { family: "gpu", rows, blocks: Math.min(blocks, MAX_BLOCKS), groups: [4, 4], constants };
 }

@@ -5,9 +5,8 @@
 @group(0) @binding(2) var<storage, read> v: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read> dy: array<f32>;
-@group(0) @binding(5) var<storage, read_write> dq: array<f32>;
-@group(0) @binding(6) var<storage, read_write> dkv: array<f32>;
-@group(0) @binding(12) var<storage, read> savedY: array<f32>;
+@group(0) @binding(5) var<storage, read_write> gradients: array<f32>;
+@group(0) @binding(6) var<storage, read> savedY: array<f32>;
 
 fn inRow(x: vec4f, c: u32, width: u32) -> vec4f {
   return select(vec4f(), x, 4u * c + vec4u(0, 1, 2, 3) < vec4u(width));
@@ -42,14 +41,11 @@ fn storeY(at: u32, c: u32, x: vec4f) {
   for (var i = 0u; i < min(4u, params.dv - 4u * c); i++) { y[at + 4u * c + i] = x[i]; }
 }
 
-fn storeDq(at: u32, c: u32, x: vec4f) {
-  for (var i = 0u; i < min(4u, params.d - 4u * c); i++) { dq[at + 4u * c + i] = x[i]; }
+fn loadGradient(at: u32, c: u32, width: u32) -> vec4f {
+  let i = at + 4u * c;
+  return inRow(vec4f(gradients[i], gradients[i + 1u], gradients[i + 2u], gradients[i + 3u]), c, width);
 }
 
-fn storeDk(at: u32, c: u32, x: vec4f) {
-  for (var i = 0u; i < min(4u, params.d - 4u * c); i++) { dkv[at + 4u * c + i] = x[i]; }
-}
-
-fn storeDv(at: u32, c: u32, x: vec4f) {
-  for (var i = 0u; i < min(4u, params.dv - 4u * c); i++) { dkv[at + 4u * c + i] = x[i]; }
+fn storeGradient(at: u32, c: u32, width: u32, x: vec4f) {
+  for (var i = 0u; i < min(4u, width - 4u * c); i++) { gradients[at + 4u * c + i] = x[i]; }
 }
