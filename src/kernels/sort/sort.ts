@@ -108,6 +108,9 @@ const MAX_RANKED = 64; // up to which every element is compared with all others
 const BLOCK = 8; // as in sort.wgsl
 const STRETCH = 16;
 
+/** For the entries that look at no runs. */
+const NO_RUNS = { length: 0, run: 0, mergedLength: 0, mergedRun: 0, mergedRuns: 0 };
+
 const KEYS = { f32: "keyOfF32", i32: "keyOfI32", u32: "keyOfU32" };
 const kernels = { f32: declareKernel("f32"), i32: declareKernel("i32"), u32: declareKernel("u32") };
 
@@ -135,12 +138,11 @@ function orderOf(x: Tensor, k: number, descending: boolean): Tensor<"i32"> {
   if (lines * k === 0) return places;
   // The reference is the whole order.
   if (n <= MAX_RANKED || device.kind === "cpu") {
-    const params = { ...shape, length: 0, run: 0, mergedLength: 0, mergedRun: 0, mergedRuns: 0 };
+    const params = { ...shape, ...NO_RUNS };
     dispatch(kernel, "ranks", { bind: { x, places }, params, constants, groups: ceilDiv(lines * n, THREADS) });
     return places;
   }
 
-  const pairsFor = (length: number) => empty([lines * length * 2], { dtype: "u32", device });
   let length = n;
   let run = BLOCK;
   let runs = ceilDiv(n, BLOCK);
@@ -151,7 +153,7 @@ function orderOf(x: Tensor, k: number, descending: boolean): Tensor<"i32"> {
     const made = pairs ? 2 * run : BLOCK;
     const mergedRun = Math.min(made, k);
     const mergedLength = (mergedRuns - 1) * mergedRun + Math.min(length - (mergedRuns - 1) * made, mergedRun);
-    const merged = pairsFor(mergedLength);
+    const merged = empty([lines * mergedLength * 2], { dtype: "u32", device });
     const params = { ...shape, length, run, mergedLength, mergedRun, mergedRuns };
     const threads = lines * mergedRuns * (pairs ? ceilDiv(mergedRun, STRETCH) : 1);
     dispatch(kernel, pairs ? "merge" : "blocks", {
@@ -166,7 +168,7 @@ function orderOf(x: Tensor, k: number, descending: boolean): Tensor<"i32"> {
     run = mergedRun;
     runs = mergedRuns;
   } while (runs > 1);
-  const params = { ...shape, length, run, mergedLength: 0, mergedRun: 0, mergedRuns: 0 };
+  const params = { ...shape, ...NO_RUNS };
   dispatch(kernel, "unpack", { bind: { pairs, places }, params, groups: ceilDiv(lines * k, THREADS) });
   pairs.dispose();
   return places;
@@ -179,8 +181,8 @@ function take(x: Tensor, indices: Tensor): Tensor {
   return record(y, {
     op: "sort",
     inputs: [x],
-    saved: { indices },
-    backward: (dy, { indices }) => [put(dy, indices, x.shape)],
+    saved: { indices, shape: x.shape },
+    backward: (dy, { indices, shape }) => [put(dy, indices, shape)],
     composed: true,
   });
 }
@@ -205,7 +207,6 @@ function moveAlong(
   bind: Record<string, Tensor>,
   indices: Tensor,
 ): void {
-  const shape = { outer: outer!, n: n!, inner: inner!, k: indices.shape[1]! };
-  const params = { ...shape, length: 0, run: 0, mergedLength: 0, mergedRun: 0, mergedRuns: 0 };
+  const params = { outer: outer!, n: n!, inner: inner!, k: indices.shape[1]!, ...NO_RUNS };
   dispatch(kernel, entry, { bind, params, groups: ceilDiv(indices.size, THREADS) });
 }
