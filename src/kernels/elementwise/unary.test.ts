@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type CheckOptions, checkOp, expectClose } from "../../../test/check.ts";
+import { type CheckOptions, checkOp, expectClose, randomNumbers } from "../../../test/check.ts";
 import { checkedDevices } from "../../../test/devices.ts";
 import { grad } from "../../autograd/backward.ts";
 import type { WebGpuDevice } from "../../gpu/webgpu.ts";
@@ -105,6 +105,17 @@ describe("sizes", () => {
     test(`leakyRelu [${shape}]`, () => checkOp((x) => a.leakyRelu(x, 0.2), [{ shape, avoid: [0] }]));
     test(`isnan [${shape}]`, () => checkOp(f.isnan, [shape], { gradient: false }));
     test(`abs of i32 [${shape}]`, () => checkOp(f.abs, [{ shape, dtype: "i32", range: [-9, 9] }], { gradient: false }));
+  }
+});
+
+test("four elements at a time, every op gives what it gives one by one", async () => {
+  const random = randomNumbers(5);
+  const elements = Float32Array.from({ length: 4096 }, () => 8 * random() - 4);
+  const values = async (op: (x: Tensor) => Tensor, count: number) =>
+    Float64Array.from(await op(tensor(elements.slice(0, count))).data());
+  for (const [name, { op }] of Object.entries(CASES)) {
+    const host = (data: Float64Array) => ({ shape: [4095], dtype: "f32" as const, values: data.slice(0, 4095) });
+    expectClose(host(await values(op, 4096)), host(await values(op, 4095)), TOLERANCE, name);
   }
 });
 
