@@ -111,11 +111,17 @@ fn addRows(line: ptr<function, Line>, lines: ptr<function, Lines>, group: u32, s
 
 // --- scores
 
-fn scoreOf(product: f32, view: MaskView, query: u32, key: u32) -> f32 {
-  var added = 0.0;
-  if (has(MASKED)) { added = maskAt(view.start + query * view.query + key * view.key); }
+// `ofKey` is what the mask adds for all queries, if it has no axis of them.
+fn scoreOf(product: f32, ofKey: f32, view: MaskView, query: u32, key: u32) -> f32 {
+  var added = ofKey;
+  if (has(MASK_QUERY)) { added = maskAt(view.start + query * view.query + key * view.key); }
   let hidden = added <= HIDDEN || query >= params.tq || key >= params.tk || (has(CAUSAL) && key > query);
   return select(product * params.scale + added, LOWEST, hidden);
+}
+
+fn maskOfKey(view: MaskView, key: u32) -> f32 {
+  if (!has(MASKED) || has(MASK_QUERY)) { return 0.0; }
+  return maskAt(view.start + key * view.key);
 }
 
 // The random words that a lane drew last, and for which pair of elements.
@@ -159,14 +165,15 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
 
     let end = select(params.tk, min(params.tk, first + ROWS), has(CAUSAL));
     for (var key = 0u; key < end; key++) {
-      if (has(MASKED) && !has(MASK_QUERY) && maskAt(view.start + key * view.key) <= HIDDEN) { continue; }
+      let ofKey = maskOfKey(view, key);
+      if (ofKey <= HIDDEN) { continue; }
       let x = lineOfK(kStart(pair) + key * params.kRow, lane);
       let z = lineOfV(vStart(pair) + key * params.vRow, lane);
       var s = array<f32, GROUPS>();
       var isSeen = false;
       var isHigher = false;
       for (var g = 0u; g < GROUPS; g++) {
-        s[g] = scoreOf(dotOf(&qs, x, g, lane), view, first + GROUPS * lane + g, key);
+        s[g] = scoreOf(dotOf(&qs, x, g, lane), ofKey, view, first + GROUPS * lane + g, key);
         isSeen = isSeen || !(s[g] <= HIDDEN);
         isHigher = isHigher || s[g] > tops[g] + SLACK;
       }
@@ -212,9 +219,9 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
 }
 
 // Whether a key takes part for any query.
-fn isKeySeen(view: MaskView, key: u32) -> bool {
-  if (key >= params.tk || (has(CAUSAL) && key >= params.tq)) { return false; }
-  var isSeen = !has(MASKED);
+fn isKeySeen(ofKey: f32, view: MaskView, key: u32) -> bool {
+  if (ofKey <= HIDDEN || key >= params.tk || (has(CAUSAL) && key >= params.tq)) { return false; }
+  var isSeen = !has(MASK_QUERY);
   for (var query = select(0u, key, has(CAUSAL)); query < params.tq && !isSeen; query++) {
     isSeen = maskAt(view.start + query * view.query + key * view.key) > HIDDEN;
   }
@@ -234,7 +241,12 @@ fn backward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: 
     for (var first = 0u; first < params.tk; first += ROWS) {
       let rowEnd = min(first + ROWS, params.tk);
       var seen = vec2u();
-      for (var g = 0u; g < GROUPS; g++) { seen[g] = select(0u, 1u, isKeySeen(view, first + GROUPS * lane + g)); }
+      var ofKeys = array<f32, GROUPS>();
+      for (var g = 0u; g < GROUPS; g++) {
+        let key = first + GROUPS * lane + g;
+        ofKeys[g] = maskOfKey(view, key);
+        seen[g] = select(0u, 1u, isKeySeen(ofKeys[g], view, key));
+      }
       var ks = Lines();
       var vs = Lines();
       for (var row = first; row < rowEnd; row++) {
@@ -254,15 +266,20 @@ fn backward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: 
         let x = lineOfQ(qAt, lane);
         let z = lineOfDy(yStart(pair) + query * yRow(), lane);
         let ofRow = savedRowStats[pair * params.tq + query];
+        var s = array<f32, GROUPS>();
+        var isSeen = false;
+        for (var g = 0u; g < GROUPS; g++) {
+          s[g] = scoreOf(dotOf(&ks, x, g, lane), ofKeys[g], view, query, first + GROUPS * lane + g);
+          isSeen = isSeen || !(s[g] <= HIDDEN);
+        }
+        if (!subgroupAny(isSeen)) { continue; }
         var drawn = NOTHING_DRAWN;
         var dq = Line();
         for (var b = 0u; b < BLOCKS; b++) { dq[b] = loadGradient(qAt, 8u * b + lane, params.d); }
         for (var g = 0u; g < GROUPS; g++) {
-          let key = first + GROUPS * lane + g;
-          let s = select(scoreOf(dotOf(&ks, x, g, lane), view, query, key), LOWEST, seen[g] == 0u);
-          let p = weightOf(s, ofRow.x) * ofRow.y;
-          let kept = keptOf(&drawn, pair, query, key);
-          let ds = spread(select(p * (dotOf(&vs, z, g, lane) * kept - ofRow.z) * params.scale, 0.0, s <= HIDDEN));
+          let p = weightOf(s[g], ofRow.x) * ofRow.y;
+          let kept = keptOf(&drawn, pair, query, first + GROUPS * lane + g);
+          let ds = spread(select(p * (dotOf(&vs, z, g, lane) * kept - ofRow.z) * params.scale, 0.0, s[g] <= HIDDEN));
           let weights = spread(p * kept);
           addScaled(&dks, g, ds, x);
           addScaled(&dvs, g, weights, z);
