@@ -71,9 +71,13 @@ describe("sizes", () => {
     test(`heads of ${d} and ${dv}`, () => checkOp(attention(), inputs(2, 1, 11, 19, d, dv)));
   }
 
-  test("heads wider than a workgroup's columns", { tags: ["slow"] }, () =>
-    checkOp(attention(), inputs(1, 2, 9, 17, 136, 260)),
-  );
+  // The kernels for software adapters end at 128.
+  for (const [d, dv] of [
+    [128, 100],
+    [136, 260],
+  ] as const) {
+    test(`heads of ${d} and ${dv}`, { tags: ["slow"] }, () => checkOp(attention(), inputs(1, 2, 9, 17, d, dv)));
+  }
 
   test("none", async () => {
     for (const [b, h, tq] of [
