@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import type { DeviceName } from "../../tensor/device.ts";
+import type { WebGpuDevice } from "../../gpu/webgpu.ts";
+import { type DeviceName, deviceNamed } from "../../tensor/device.ts";
 import { tensor } from "../creation/creation.ts";
 import { manualSeed } from "./generator.ts";
 import { multinomial } from "./multinomial.ts";
@@ -48,6 +49,18 @@ test("rows draw on their own, with the same numbers on both devices", async () =
   const many = [0.3, 0.2, 0.1, 0.4];
   const gpu = await draws(many, 500, true);
   expect(await draws(many, 500, true, "cpu")).toEqual(gpu);
+  const device = deviceNamed("webgpu") as WebGpuDevice;
+  const { maxGroups } = device;
+  device.maxGroups = 2;
+  expect(await draws(many, 500, true)).toEqual(gpu);
+  device.maxGroups = maxGroups;
+});
+
+test("a share that is just the sum before a class draws that class", async () => {
+  // Shares are multiples of 2^-24 of the total: with 2^14 classes, one in 1024 falls on the border of two.
+  const equal = Array.from({ length: 2 ** 14 }, () => 1);
+  const gpu = await draws(equal, 3000, true);
+  expect(await draws(equal, 3000, true, "cpu")).toEqual(gpu);
 });
 
 test("errors", () => {
