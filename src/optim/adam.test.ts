@@ -19,8 +19,8 @@ function problem(): Problem {
   const weights = SIZES.map((size) => Array.from({ length: size }, () => 2 * random() - 1));
   const gradients = (step: number) => {
     const random = randomNumbers(100 + step);
-    // The third has no gradient in the first steps, so that its own step count matters.
-    return SIZES.map((size, i) => (i === 2 && step < 3 ? null : Array.from({ length: size }, () => random() - 0.5)));
+    // Each gets its first gradient a step after the one before, so that their own step counts matter.
+    return SIZES.map((size, i) => (step < i ? null : Array.from({ length: size }, () => random() - 0.5)));
   };
   return { weights, gradients };
 }
