@@ -19,13 +19,6 @@ export const equivalents: readonly Equivalent[] = [
   { line: "if (lane == 0u) {", becomes: "if (!(lane == 0u)) {", reason: EVERY_LANE },
   {
     file: "src/kernels/adam/adam-steps.wgsl",
-    fn: "oneMinusExp",
-    line: "y < -0.25",
-    becomes: "y <= -0.25",
-    reason: "one more halving gives the same function",
-  },
-  {
-    file: "src/kernels/adam/adam-steps.wgsl",
     fn: "advance",
     line: ", 0.0);",
     becomes: ", 1.0);",
