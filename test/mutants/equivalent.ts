@@ -11,6 +11,9 @@ export interface Equivalent {
 }
 
 const EVERY_LANE = "every lane has the result of the reduction, so it does not matter which of them store it";
+const ONE_SUBGROUP =
+  "the software kernels' workgroup is one subgroup, whose lanes go together; the other family's tests notice the first barrier";
+const OUTERMOST = "the outermost coordinate is what remains: below its size, so that nothing is left of it";
 
 export const equivalents: readonly Equivalent[] = [
   { line: "if (lane == 0u) {", becomes: "if (true) {", reason: EVERY_LANE },
@@ -415,5 +418,131 @@ export const equivalents: readonly Equivalent[] = [
     line: "i < params.outer * params.k * params.inner;",
     becomes: "i <= params.outer * params.k * params.inner;",
     reason: "one element more would go to a line behind the last, which dx does not have",
+  },
+  {
+    file: "src/kernels/gather/gather.wgsl",
+    fn: "key",
+    line: "return -1;",
+    becomes: "return -2;",
+    reason: "any negative number stands for none",
+  },
+  {
+    file: "src/kernels/gather/gather.wgsl",
+    fn: "forward",
+    line: "if (at >= 0) {",
+    becomes: "if (true) {",
+    reason: "a read outside a tensor gives 0 here, which is what y is to be",
+  },
+  {
+    file: "src/kernels/gather/gather.wgsl",
+    fn: "addLines",
+    line: "if (at >= 0) {",
+    becomes: "if (true) {",
+    reason: "a store outside a tensor is dropped here",
+  },
+  {
+    file: "src/kernels/index-select/group-index.wgsl",
+    fn: "reset",
+    line: "if (gid.x == 0u) {",
+    becomes: "if (true) {",
+    reason: "it does not matter which threads store the 0",
+  },
+  {
+    file: "src/kernels/index-select/group-index.wgsl",
+    fn: "reset",
+    line: "if (gid.x == 0u) {",
+    becomes: "if (!(gid.x == 0u)) {",
+    reason: "it does not matter which threads store the 0",
+  },
+  {
+    file: "src/kernels/index-select/group-index.wgsl",
+    fn: "reset",
+    line: "if (gid.x == 0u) {",
+    becomes: "if (gid.x != 0u) {",
+    reason: "it does not matter which threads store the 0",
+  },
+  {
+    file: "src/kernels/index-select/group-index.wgsl",
+    fn: "reset",
+    line: "} else if (params.site != NONE) {",
+    becomes: "} else if (true) {",
+    reason: "NONE + 1 is 0, which stands for no error",
+  },
+  {
+    file: "src/kernels/index-select/group-index.wgsl",
+    fn: "rank",
+    line: "value != NONE && before == 0u",
+    becomes: "value != NONE || before == 0u",
+    reason: "all lanes of a value store the same; a store at NONE is dropped here",
+  },
+  {
+    file: "src/kernels/index-select/group-index.wgsl",
+    fn: "rank",
+    line: "var earlier = 0u;",
+    becomes: "var earlier = 1u;",
+    reason: "it is used only where it has been read from counts",
+  },
+  {
+    file: "src/kernels/index-select/group-index.wgsl",
+    fn: "rank",
+    line: "workgroupBarrier();",
+    becomes: "",
+    reason: ONE_SUBGROUP,
+  },
+  {
+    file: "src/kernels/index-select/group-index.wgsl",
+    fn: "rank",
+    line: "storageBarrier();",
+    becomes: "",
+    reason: ONE_SUBGROUP,
+  },
+  {
+    file: "src/kernels/index-select/group-index.wgsl",
+    fn: "allocate",
+    line: "p < params.count",
+    becomes: "p <= params.count",
+    reason: "there is no rank of 0 behind ranks",
+  },
+  {
+    file: "src/kernels/index-select/index-add.wgsl",
+    fn: "chunks",
+    line: "w < params.count * params.blocks",
+    becomes: "w <= params.count * params.blocks",
+    reason: "there is no rank of a chunk's first behind ranks",
+  },
+  {
+    file: "src/kernels/index-select/index-add.wgsl",
+    fn: "totals",
+    line: "w < params.chunks * params.blocks",
+    becomes: "w <= params.chunks * params.blocks",
+    reason: "there is no value behind owners",
+  },
+  {
+    file: "src/kernels/index-select/index-add.wgsl",
+    fn: "totals",
+    line: "w < params.chunks * params.blocks",
+    becomes: "w < params.chunks * params.blocks - 1",
+    reason: "the last chunk is never the first of several",
+  },
+  {
+    file: "src/kernels/index-select/index-add.wgsl",
+    fn: "totals",
+    line: "if (value >= params.n) {",
+    becomes: "if (value > params.n) {",
+    reason: "no value is n",
+  },
+  {
+    file: "src/kernels/mask/masked-fill.wgsl",
+    fn: "forward",
+    line: "k < RANK - 1u",
+    becomes: "k <= RANK - 1u",
+    reason: OUTERMOST,
+  },
+  {
+    file: "src/kernels/strided-copy/strided-copy.wgsl",
+    fn: "copy",
+    line: "k < RANK - 1u",
+    becomes: "k <= RANK - 1u",
+    reason: OUTERMOST,
   },
 ];
