@@ -379,7 +379,7 @@ fn backwardKeyValue(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) 
       var s = scoresOf(tile.pair, query, tile.row, columns, rows, lane);
       var g = weightGradients(tile.pair, query, tile.row, columns, rows, lane);
       settle(&s, view, query + 4u * columns, key);
-      noteQueries(s, columns, rows);
+      noteQueries(s, rows, columns);
       let kept = keptBits(tile.pair, query + 4u * columns, key);
       for (var j = 0u; j < 4u; j++) {
         let row = query + 4u * columns + j;
