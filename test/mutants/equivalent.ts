@@ -406,6 +406,13 @@ export const equivalents: readonly Equivalent[] = [
     reason: "the masks 5, 2, 1 lead to every one of 8 lanes as 4, 2, 1 do",
   },
   {
+    file: "src/kernels/lib/combine-gpu.wgsl",
+    fn: "workgroupCombine",
+    line: "if (lane < half) {",
+    becomes: "if (true) {",
+    reason: "the upper lanes change what no lane reads any more; were they ahead of the lower ones it would be a race",
+  },
+  {
     file: "src/kernels/lib/combine-software.wgsl",
     fn: "workgroupCombine",
     line: "var mask = WG / 2u;",
