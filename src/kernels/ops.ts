@@ -22,7 +22,7 @@ export { huberLoss, l1Loss, mseLoss, smoothL1Loss } from "./losses/regression.ts
 export { maskedFill } from "./mask/masked-fill.ts";
 export { nonzero } from "./mask/nonzero.ts";
 export { tril, triu } from "./mask/triangle.ts";
-export { bmm, dot, linear, matmul } from "./matmul/matmul.ts";
+export { bmm, dot, linear, matmul, outer } from "./matmul/matmul.ts";
 export { pad } from "./pad/pad.ts";
 export { multinomial } from "./random/multinomial.ts";
 export { bernoulli } from "./random/random.ts";

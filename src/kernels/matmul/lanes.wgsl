@@ -39,8 +39,8 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
         if (ROWS == 2u) { addProducts(&sums1, rowOfA(tile, row + 1u, k), right); }
       }
     }
-    // Indexed by a variable, this array is memory; the sums above stay in registers. As 32 copies of `store`, without a loop,
-    // the kernel would take seconds to compile.
+    // Indexed by a variable, this array is memory; the sums above stay in registers. Copies of `store` would take seconds to
+    // compile, so the loop below ends in a way that Mesa does not unroll.
     var sums: array<vec4f, 4u * LANES>;
     for (var i = 0u; i < LANES; i++) {
       sums[i] = sums0[i];
@@ -49,7 +49,8 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
       sums[3u * LANES + i] = sums3[i];
     }
     let rows = min(LANES * ROWS, params.m - tile.row);
-    for (var r = 0u; r < rows; r++) {
+    for (var r = 0u; r < FOREVER; r++) {
+      if (r == rows) { break; }
       store(tile.y, tile.row + r, col, sums[r % ROWS * LANES + r / ROWS]);
     }
   }

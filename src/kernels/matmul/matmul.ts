@@ -2,6 +2,7 @@
 import { expectSameDevice, isGradEnabled, record, requiresGrad } from "../../autograd/record.ts";
 import { checkOptions, ShapeError } from "../../gpu/errors.ts";
 import { expectDType } from "../../tensor/dtype.ts";
+import { scope } from "../../tensor/scope.ts";
 import { expectShape, formatShape, sizeOf } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { sumTo } from "../reduce/sum-to.ts";
@@ -46,13 +47,13 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   expectAxes("matmul", "a", a, transposeA);
   expectAxes("matmul", "b", b, transposeB);
   if (a.rank > 1 && b.rank > 1) return product("matmul", { a, b, transposeA, transposeB, bias, activation });
-  // A vector is a matrix of one row or one column.
-  const row = a.rank === 1 ? unsqueeze(a, 0) : null;
-  const column = b.rank === 1 ? unsqueeze(b, 1) : null;
-  const y = product("matmul", { a: row ?? a, b: column ?? b, transposeA, transposeB, bias, activation });
-  const result = squeeze(y, [...(row ? [-2] : []), ...(column ? [-1] : [])]);
-  for (const tensor of [row, column, y]) tensor?.dispose();
-  return result;
+  return scope(() => {
+    // A vector is a matrix of one row or one column.
+    const left = a.rank === 1 ? unsqueeze(a, 0) : a;
+    const right = b.rank === 1 ? unsqueeze(b, 1) : b;
+    const y = product("matmul", { a: left, b: right, transposeA, transposeB, bias, activation });
+    return squeeze(y, [...(a.rank === 1 ? [-2] : []), ...(b.rank === 1 ? [-1] : [])]);
+  });
 }
 
 function expectAxes(op: string, argument: string, x: Tensor, transposed: boolean): void {
@@ -115,6 +116,21 @@ export function dot(a: Tensor, b: Tensor): Tensor {
   if (a.rank !== 1) throw new ShapeError(`dot: a has shape ${formatShape(a.shape)}, expected a vector`);
   expectShape("dot", "b", b.shape, a.shape);
   return matmul(a, b);
+}
+
+/**
+ * Multiplies every element of a vector with every element of another.
+ *
+ * @param a f32, [m]
+ * @param b f32, [n]
+ * @returns [m, n]
+ * @throws ShapeError unless both are vectors
+ */
+export function outer(a: Tensor, b: Tensor): Tensor {
+  for (const [name, x] of Object.entries({ a, b })) {
+    if (x.rank !== 1) throw new ShapeError(`outer: ${name} has shape ${formatShape(x.shape)}, expected a vector`);
+  }
+  return scope(() => matmul(unsqueeze(a, 1), unsqueeze(b, 0)));
 }
 
 // op(a) op(b) with its gradient, in the graph as `op`; b has rank 2 or more.

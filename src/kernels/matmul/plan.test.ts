@@ -22,15 +22,20 @@ test("few rows get low tiles, and few columns are computed as rows", () => {
   expect(plan(8, 16).isTurned).toBe(false);
 });
 
-test("operands are read by fours where every line, or k, allows it", () => {
-  const read = (shape: ProductShape) => [software, gpu].map((device) => planProduct(device, shape).read);
-  expect(read(product(33, 36, 32))).toEqual(["vec4", "vec4"]);
-  expect(read(product(32, 36, 33))).toEqual(["scalar", "scalar"]);
-  expect(read(product(32, 33, 36))).toEqual(["scalar", "scalar"]);
-  expect(read(product(32, 36, 33, { transposeA: true }))).toEqual(["vec4", "vec4"]);
-  expect(read(product(33, 36, 33, { transposeA: true }))).toEqual(["scalar", "scalar"]);
-  expect(read(product(32, 33, 36, { transposeB: true }))).toEqual(["vec4", "vec4"]);
-  expect(read(product(32, 33, 35, { transposeB: true }))).toEqual(["scalar", "scalar"]);
+test("operands whose lines are no multiple of four long are packed on software adapters, read one by one on GPUs", () => {
+  const plans = (shape: ProductShape) => {
+    const { packA, packB } = planProduct(software, shape);
+    return [packA, packB, planProduct(gpu, shape).read];
+  };
+  expect(plans(product(33, 36, 32))).toEqual([false, false, "vec4"]);
+  expect(plans(product(32, 36, 33))).toEqual([true, false, "scalar"]);
+  expect(plans(product(32, 33, 36))).toEqual([false, true, "scalar"]);
+  expect(plans(product(32, 36, 33, { transposeA: true }))).toEqual([false, false, "vec4"]);
+  expect(plans(product(33, 36, 33, { transposeA: true }))).toEqual([true, false, "scalar"]);
+  expect(plans(product(7, 36, 33, { transposeA: true }))).toEqual([false, false, "scalar"]);
+  expect(plans(product(32, 33, 36, { transposeB: true }))).toEqual([false, false, "vec4"]);
+  expect(plans(product(32, 33, 35, { transposeB: true }))).toEqual([true, true, "scalar"]);
+  expect(plans(product(64, 3, 36))).toEqual([false, false, "scalar"]); // turned
 });
 
 test("the result is written by fours where its rows allow it", () => {
@@ -38,15 +43,6 @@ test("the result is written by fours where its rows allow it", () => {
     [software, gpu].map((d) => planProduct(d, product(64, n, 64, { transposeB: true })).write);
   expect(write(36)).toEqual(["vec4", "vec4"]);
   expect(write(35)).toEqual(["scalar", "scalar"]);
-});
-
-test("odd operands of large products are packed on software adapters", () => {
-  expect(planProduct(software, product(257, 256, 256))).toMatchObject({ packA: false, packB: false });
-  expect(planProduct(software, product(257, 257, 256))).toMatchObject({ packA: false, packB: true, read: "vec4" });
-  expect(planProduct(software, product(257, 257, 257))).toMatchObject({ packA: true, packB: true, write: "scalar" });
-  expect(planProduct(software, product(65, 65, 65))).toMatchObject({ packA: false, packB: false, read: "scalar" });
-  expect(planProduct(software, product(8, 257, 4096))).toMatchObject({ packA: false, packB: false, read: "scalar" });
-  expect(planProduct(gpu, product(257, 257, 257))).toMatchObject({ packA: false, packB: false, read: "scalar" });
 });
 
 test("a long k is cut where the tiles are few, into parts that are a multiple of 16 long", () => {

@@ -52,25 +52,20 @@ function planLanes(shape: ProductShape): ProductPlan {
   // Few columns would leave most lanes idle; few rows do not.
   const isTurned = shape.n <= 2 * LANES && shape.m > shape.n;
   const computed = isTurned ? turn(shape) : shape;
-  const { m, n, k } = computed;
+  const { m, n } = computed;
   const rows = m <= LANES ? 1 : m <= 2 * LANES ? 2 : 4;
   const odd = oddOperands(computed);
-  // With fewer than four rows per lane, A is read by elements where its lines run along m.
-  if (rows < 4 && computed.transposeA) odd.a = false;
-  // Copying an element costs as much as a hundred multiplications, reading it by itself in every tile as much as seven.
-  const packed = (odd.a ? m * k : 0) + (odd.b ? k * n : 0);
-  const pack = packed > 0 && m * n * k > Math.max(100 * packed, 2 ** 20);
-  const read = packed === 0 || pack ? "vec4" : "scalar";
   const tile = [LANES * rows, LANES * 4] as const;
   return {
     kernel: "lanes",
     constants: { ROWS: rows },
     tile,
     isTurned,
-    read,
-    write: read === "vec4" && n % 4 === 0 && !isTurned ? "vec4" : "scalar",
-    packA: pack && odd.a,
-    packB: pack && odd.b,
+    read: "vec4",
+    write: n % 4 === 0 && !isTurned ? "vec4" : "scalar",
+    // With fewer than four rows per lane, A is read by elements where its lines run along m.
+    packA: odd.a && !(rows < 4 && computed.transposeA),
+    packB: odd.b,
     ...split(computed, tile, { workgroups: 16, chunk: 512 }),
   };
 }

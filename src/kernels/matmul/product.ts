@@ -88,7 +88,8 @@ export function multiply(op: string, product: Product, keepInput = false, choose
       ...plan.constants,
       TRANSPOSE_A: Number(left.transpose),
       TRANSPOSE_B: Number(right.transpose),
-      K_EDGE: Number(shape.k % DEPTHS[plan.kernel] !== 0),
+      // Reads of single elements cost so much more than the test that they need no second pipeline without it.
+      K_EDGE: Number(plan.read === "scalar" || shape.k % DEPTHS[plan.kernel] !== 0),
     },
     groups: countTiles(m, n, plan.tile) * shape.batches * plan.splits,
   });
