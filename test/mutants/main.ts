@@ -18,7 +18,8 @@
  * the GPU takes its process along and is caught by that. Two test processes run at a time.
  *
  * Which tests (mutants.ts): those in the kernel's folder, or for shared files and folders without tests those beside
- * what imports it. Tests for the kernel family that does not suit this machine run only for what the others do not reach.
+ * what imports it, short ones first. They run with the kernel family that suits the adapter and, for what they do not reach,
+ * with the other one; for files named -gpu the other way round.
  *
  * A survivor is either killed by a new test or listed in equivalent.ts, with the reason why it changes nothing.
  * Exits with 1 if there is one that is not listed, or if a test fails by itself.
@@ -37,7 +38,7 @@ const MIN_MUTANTS_PER_PROCESS = 50;
 /** A process that writes nothing for so long is stuck. */
 const SILENCE_SECONDS = 600;
 
-/** A test file, run for the kernel family of this machine or for the other one. */
+/** A test file, and what TILEGRAD_TEST says: "rest" is the kernel family that does not suit a software adapter. */
 interface Attempt {
   readonly test: string;
   readonly mode: "" | "rest";
@@ -80,7 +81,7 @@ async function main(): Promise<number> {
 
   const start = performance.now();
   const states = chosen.map((mutant): State => {
-    const modes = isGuess(mutant) ? ([""] as const) : (["", "rest"] as const);
+    const modes: Attempt["mode"][] = isGuess(mutant) ? [""] : /-gpu\b/.test(mutant.file) ? ["rest", ""] : ["", "rest"];
     const attempts = modes.flatMap((mode) => mutant.tests.map((test) => ({ test, mode })));
     return { mutant, attempts, wasReached: false, restarts: 0 };
   });
@@ -139,7 +140,7 @@ async function runProcess({ test, mode }: Attempt, piece: readonly State[], stat
   const env: NodeJS.ProcessEnv = { ...process.env, TILEGRAD_MUTANTS: `${path}.json`, TILEGRAD_TEST: mode };
   if (mode === "") delete env.TILEGRAD_TEST;
   const args = ["node_modules/vitest/vitest.mjs", "run", test, "--config", "test/mutants/vitest.config.ts"];
-  if (mode === "") args.push("--tags-filter=!slow");
+  args.push("--tags-filter=!slow");
   const child = spawn(process.execPath, args, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
   children.add(child);
   let output = "";
@@ -207,8 +208,8 @@ function settle(state: State, result: Result): void {
   } else {
     state.wasReached ||= result.outcome === "survived";
     state.attempts.shift();
-    // What no test of this machine's family reaches is left to the tests of the other family.
-    if (state.wasReached) while (state.attempts[0]?.mode === "rest") state.attempts.shift();
+    // Only what no test with one family of kernels reaches is left to the other family.
+    if (state.wasReached) while (state.attempts[0] && state.attempts[0].mode !== attempt.mode) state.attempts.shift();
     if (state.attempts.length > 0) return;
     if (state.wasReached) conclude(state, "survived");
     else conclude(state, isGuess(state.mutant) ? "invalid" : "unreached");

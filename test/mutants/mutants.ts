@@ -228,7 +228,8 @@ function testsOf(file: string): string[] {
     ring = file.startsWith("src/kernels/lib/") || found.length === 0 ? next : [];
   }
   const own = file.replace(/(-ops)?\.\w+$/, "");
-  return [...new Set(found)].sort((a, b) => Number(b.startsWith(own)) - Number(a.startsWith(own)));
+  const rank = (test: string) => (test.startsWith(own) ? 0 : imports.get(test)!.text.length);
+  return [...new Set(found)].sort((a, b) => rank(a) - rank(b));
 }
 
 function testsBeside(file: string): string[] {

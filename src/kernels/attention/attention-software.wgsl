@@ -180,7 +180,8 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
       if (!subgroupAny(isSeen)) { continue; }
       if (subgroupAny(isHigher)) {
         for (var g = 0u; g < GROUPS; g++) {
-          let top = max(tops[g], s[g]);
+          // Of other rows' scores a row must not know, lest its last bits depend on its neighbours.
+          let top = select(tops[g], s[g], s[g] > tops[g] + SLACK);
           let fade = preciseExp(tops[g] - top);
           tops[g] = top;
           totals[g] *= fade;

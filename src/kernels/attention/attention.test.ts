@@ -338,6 +338,15 @@ describe("numbers", () => {
     }
   });
 
+  // So that larger ones come late.
+  for (const d of [D.fours, D.wide]) {
+    test(`scores far apart, heads of ${d}`, () =>
+      checkOp(
+        attention(),
+        inputs(1, 2, 18, 40, d, d).map((shape) => ({ shape, range: [-4, 4] })),
+      ));
+  }
+
   test("scale", async () => {
     await checkOp(attention({ scale: -0.7 }), inputs(1, 2, 5, 6, D.fours, D.fours));
     const [q, k] = [randn([4, 9]), randn([6, 9])];
