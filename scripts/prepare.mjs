@@ -15,17 +15,19 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 export const say = (line) => console.error(`tilegrad: ${line}`);
 
+/** What Dawn warns of for each software adapter, in every process. It means nothing to us. */
+const NOISE = /^Warning: \w+ artificially reduced from/;
+
 /**
  * Runs Node in the checkout on this terminal, and resolves to the exit status.
  *
  * @param {readonly string[]} args
- * @param {{ env?: NodeJS.ProcessEnv, mute?: RegExp }} [options] `mute` names lines of stderr that are not shown
+ * @param {NodeJS.ProcessEnv} [env]
  * @returns {Promise<number>}
  */
-export function node(args, { env = process.env, mute } = {}) {
-  const stdio = ["inherit", "inherit", mute ? "pipe" : "inherit"];
-  const child = spawn(process.execPath, args, { cwd: root, env, stdio });
-  if (mute) createInterface(child.stderr).on("line", (line) => mute.test(line) || console.error(line));
+export function node(args, env = process.env) {
+  const child = spawn(process.execPath, args, { cwd: root, env, stdio: ["inherit", "inherit", "pipe"] });
+  createInterface(child.stderr).on("line", (line) => NOISE.test(line) || console.error(line));
   process.on("SIGINT", () => {}); // the terminal sends it to the child too, which may want to finish its work
   process.on("SIGTERM", () => child.kill("SIGTERM"));
   return new Promise((resolve) => {

@@ -22,7 +22,4 @@ const { env, filter } = part ? parts[part] : { env: {}, filter: ["--tags-filter=
 
 await prepare();
 const vitest = ["node_modules/vitest/vitest.mjs", "run", ...filter, ...args.filter((arg) => arg !== part)];
-process.exitCode = await node(vitest, {
-  env: { ...process.env, ...env },
-  mute: /artificially reduced/, // Dawn warns so of each software adapter, in every test process, and it means nothing
-});
+process.exitCode = await node(vitest, { ...process.env, ...env });
