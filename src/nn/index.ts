@@ -1,27 +1,26 @@
 /** Layers and containers. A layer is state and a `forward`; the functions it calls are tilegrad's ops. */
-export { ModuleList, Sequential } from "./containers.ts";
-export * as init from "./init.ts";
+
 export {
-  Dropout,
   ELU,
-  Embedding,
   GELU,
   Hardswish,
-  Identity,
-  LayerNorm,
   LeakyReLU,
-  Linear,
   LogSoftmax,
   Mish,
   ReLU,
-  RMSNorm,
   Sigmoid,
   SiLU,
   Softmax,
   Softplus,
   Tanh,
-} from "./layers.ts";
+} from "./activation.ts";
+export { ModuleList, Sequential } from "./containers.ts";
+export { Dropout } from "./dropout.ts";
+export { Embedding } from "./embedding.ts";
+export * as init from "./init.ts";
+export { Identity, Linear } from "./linear.ts";
 export { Buffer, Module, Parameter, type StateValue, type TensorModule } from "./module.ts";
+export { LayerNorm, RMSNorm } from "./normalization.ts";
 export {
   type AttentionOptions,
   type EncoderOptions,

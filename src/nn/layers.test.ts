@@ -6,7 +6,6 @@ import { randn } from "../kernels/random/random.ts";
 import { withDevice } from "../tensor/device.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Sequential } from "./containers.ts";
-import * as init from "./init.ts";
 import {
   Dropout,
   ELU,
@@ -26,7 +25,8 @@ import {
   Softmax,
   Softplus,
   Tanh,
-} from "./layers.ts";
+} from "./index.ts";
+import * as init from "./init.ts";
 import type { Module } from "./module.ts";
 
 const moments = async (x: Tensor) => {

@@ -6,10 +6,13 @@ import { dropout, gelu, linear, logicalNot, multiHeadAttention, relu, selfAttent
 import { scope } from "../tensor/scope.ts";
 import { formatShape } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { checkSize } from "./check-size.ts";
 import { ModuleList } from "./containers.ts";
+import { Embedding } from "./embedding.ts";
 import * as init from "./init.ts";
-import { checkSize, Embedding, LayerNorm, Linear } from "./layers.ts";
+import { Linear } from "./linear.ts";
 import { Buffer, Module, Parameter } from "./module.ts";
+import { LayerNorm } from "./normalization.ts";
 
 export interface AttentionOptions {
   /** bool [b, tk], true where a key is padding and takes no part. */
