@@ -60,12 +60,17 @@ function* wgslGroups(isWanted: (name: string) => boolean): Generator<Group> {
   const libraryFunctions = files.filter(isLibrary).flatMap((file) => functionsOf(codes.get(file)!));
   const calledInLibraries = reachedFrom(called, libraryFunctions);
 
+  const functionsBeside = (file: string) =>
+    files.filter((other) => dirname(other) === dirname(file)).flatMap((other) => functionsOf(codes.get(other)!));
+
   for (const [file, code] of codes) {
     if (!isWanted(file)) continue;
     const text = readFileSync(join(root, file), "utf8");
     const functions = functionsOf(code);
-    const entries = functions.filter(({ isEntry }) => isEntry).map(({ name }) => name);
-    const reached = isLibrary(file) ? calledInLibraries : reachedFrom(entries, functions);
+    // A kernel may be put together from several files of its folder.
+    const beside = functionsBeside(file);
+    const entries = beside.filter(({ isEntry }) => isEntry).map(({ name }) => name);
+    const reached = isLibrary(file) ? calledInLibraries : reachedFrom(entries, beside);
     const tests = testsOf(file);
     for (const { name: fn, isEntry, start, end } of functions) {
       if (!reached.has(fn)) continue;

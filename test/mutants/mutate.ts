@@ -35,16 +35,16 @@ export function functionsOf(code: string): WgslFunction[] {
   });
 }
 
-/** The functions that `names` reach through calls, themselves included. */
+/** The functions that `names` reach through calls, themselves included; several may have one name. */
 export function reachedFrom(names: Iterable<string>, functions: readonly WgslFunction[]): Set<string> {
-  const byName = new Map(functions.map((fn) => [fn.name, fn]));
   const reached = new Set<string>();
   const pending = [...names];
   while (pending.length > 0) {
     const name = pending.pop()!;
-    if (reached.has(name) || !byName.has(name)) continue;
+    const called = functions.filter((fn) => fn.name === name);
+    if (reached.has(name) || called.length === 0) continue;
     reached.add(name);
-    pending.push(...byName.get(name)!.words);
+    for (const { words } of called) pending.push(...words);
   }
   return reached;
 }
