@@ -8,6 +8,14 @@ export {
   padSequences,
 } from "./batches.ts";
 export { type Column, type CsvData, type CsvOptions, parseCsv } from "./csv.ts";
+export { type IdxArray, parseIdx } from "./idx.ts";
+export {
+  type ImageBatch,
+  type ImageBatchOptions,
+  ImageDataset,
+  type ImageShape,
+  type PixelStatistics,
+} from "./images.ts";
 export { LabelSet, type LabelSource } from "./labels.ts";
 export { Random, type RandomState } from "./random.ts";
 export { randomSplit, type SplitOptions, splitIndices } from "./split.ts";
