@@ -34,6 +34,7 @@ export { prod } from "./reduce/prod.ts";
 export { mean, sum } from "./reduce/sum.ts";
 export { std, variance } from "./reduce/variance.ts";
 export { rmsNorm } from "./rms-norm/rms-norm.ts";
+export { rotaryEmbedding } from "./rotary/rotary-embedding.ts";
 export { cumsum } from "./scan/cumsum.ts";
 export { logSoftmax, softmax } from "./softmax/softmax.ts";
 export { argsort, sort, topk } from "./sort/sort.ts";
