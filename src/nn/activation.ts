@@ -1,66 +1,192 @@
-/** Elementwise functions as layers. */
-import { checkOptions } from "../gpu/errors.ts";
+/** Activation functions as layers. */
+import { checkOptions, ShapeError } from "../gpu/errors.ts";
 import {
+  celu,
   elu,
   gelu,
+  glu,
+  hardshrink,
+  hardsigmoid,
   hardswish,
+  hardtanh,
   leakyRelu,
+  logSigmoid,
   logSoftmax,
   mish,
   relu,
+  relu6,
+  selu,
   sigmoid,
   silu,
   softmax,
+  softmin,
   softplus,
+  softshrink,
+  softsign,
   tanh,
+  tanhshrink,
+  threshold,
 } from "../kernels/ops.ts";
+import { formatShape } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { Module } from "./module.ts";
+import { Module, type TensorModule } from "./module.ts";
 
-/** Makes a module class of an elementwise function, under the given name. */
-function activation(name: string, fn: (x: Tensor) => Tensor): new () => Module & { forward(x: Tensor): Tensor } {
-  const layer = class extends Module {
+/** A module class of a function of one tensor. */
+function activation(fn: (x: Tensor) => Tensor): new () => TensorModule {
+  return class extends Module {
     override forward(x: Tensor): Tensor {
       return fn(x);
     }
   };
-  Object.defineProperty(layer, "name", { value: name });
-  return layer;
 }
 
-export const ReLU = activation("ReLU", relu);
-export const Tanh = activation("Tanh", tanh);
-export const Sigmoid = activation("Sigmoid", sigmoid);
-export const SiLU = activation("SiLU", silu);
-export const Mish = activation("Mish", mish);
-export const Hardswish = activation("Hardswish", hardswish);
-export const Softplus = activation("Softplus", (x) => softplus(x));
+/** A module class of a function with one parameter: the constructor's argument, and a field. */
+function activationWith<K extends string>(
+  parameter: K,
+  initial: number,
+  fn: (x: Tensor, value: number) => Tensor,
+): new (
+  value?: number,
+) => TensorModule & { readonly [P in K]: number } {
+  class Layer extends Module {
+    constructor(value = initial) {
+      super();
+      Object.assign(this, { [parameter]: value });
+    }
 
-/** max(x, 0) + slope * min(x, 0). */
-export class LeakyReLU extends Module {
-  readonly negativeSlope: number;
-
-  constructor(negativeSlope = 0.01) {
-    super();
-    this.negativeSlope = negativeSlope;
+    override forward(x: Tensor): Tensor {
+      return fn(x, (this as unknown as Record<K, number>)[parameter]);
+    }
   }
-
-  override forward(x: Tensor): Tensor {
-    return leakyRelu(x, this.negativeSlope);
-  }
+  return Layer as unknown as new (
+    value?: number,
+  ) => TensorModule & { readonly [P in K]: number };
 }
+
+/** max(x, 0). */
+export class ReLU extends activation(relu) {}
+
+/** min(max(x, 0), 6). */
+export class ReLU6 extends activation(relu6) {}
+
+/** 1.0507 elu(x, 1.67326). */
+export class SELU extends activation(selu) {}
+
+/** The hyperbolic tangent. */
+export class Tanh extends activation(tanh) {}
+
+/** x - tanh(x). */
+export class Tanhshrink extends activation(tanhshrink) {}
+
+/** 1 / (1 + exp(-x)). */
+export class Sigmoid extends activation(sigmoid) {}
+
+/** log(1 / (1 + exp(-x))). */
+export class LogSigmoid extends activation(logSigmoid) {}
+
+/** x / (1 + exp(-x)). */
+export class SiLU extends activation(silu) {}
+
+/** x tanh(log(1 + exp(x))). */
+export class Mish extends activation(mish) {}
+
+/** x min(max(x + 3, 0), 6) / 6. */
+export class Hardswish extends activation(hardswish) {}
+
+/** min(max(x / 6 + 1 / 2, 0), 1). */
+export class Hardsigmoid extends activation(hardsigmoid) {}
+
+/** x / (1 + |x|). */
+export class Softsign extends activation(softsign) {}
+
+/** x where it is positive, else negativeSlope * x. */
+export class LeakyReLU extends activationWith("negativeSlope", 0.01, leakyRelu) {}
 
 /** x where it is positive, else alpha * (exp(x) - 1). */
-export class ELU extends Module {
-  readonly alpha: number;
+export class ELU extends activationWith("alpha", 1, elu) {}
 
-  constructor(alpha = 1) {
+/** x where it is positive, else alpha * (exp(x / alpha) - 1). */
+export class CELU extends activationWith("alpha", 1, celu) {}
+
+/** x where |x| is above lambda, else 0. */
+export class Hardshrink extends activationWith("lambda", 0.5, hardshrink) {}
+
+/** x brought nearer to 0 by lambda. */
+export class Softshrink extends activationWith("lambda", 0.5, softshrink) {}
+
+/** Softmax over one axis, the last by default. */
+export class Softmax extends activationWith("axis", -1, softmax) {}
+
+/** The logarithm of softmax over one axis, the last by default. */
+export class LogSoftmax extends activationWith("axis", -1, logSoftmax) {}
+
+/** Softmax of -x over one axis, the last by default. */
+export class Softmin extends activationWith("axis", -1, softmin) {}
+
+/** The first half of x along an axis, the last by default, times the sigmoid of the second half. */
+export class GLU extends activationWith("axis", -1, glu) {}
+
+/** Softmax over the channels of images: [n, c, h, w] or [c, h, w]. */
+export class Softmax2d extends Module {
+  override forward(x: Tensor): Tensor {
+    if (x.rank !== 3 && x.rank !== 4) {
+      throw new ShapeError(
+        `Softmax2d: x has shape ${formatShape(x.shape)}, expected [n, channels, h, w] or [channels, h, w]`,
+      );
+    }
+    return softmax(x, -3);
+  }
+}
+
+/** min(max(x, min), max). */
+export class Hardtanh extends Module {
+  readonly min: number;
+  readonly max: number;
+
+  /** @param options min (default -1), max (default 1) */
+  constructor(options: { min?: number; max?: number } = {}) {
     super();
-    this.alpha = alpha;
+    checkOptions("Hardtanh", options, ["min", "max"]);
+    this.min = options.min ?? -1;
+    this.max = options.max ?? 1;
   }
 
   override forward(x: Tensor): Tensor {
-    return elu(x, this.alpha);
+    return hardtanh(x, { min: this.min, max: this.max });
+  }
+}
+
+/** x where it is above the threshold, else `value`. */
+export class Threshold extends Module {
+  readonly threshold: number;
+  readonly value: number;
+
+  constructor(threshold: number, value: number) {
+    super();
+    this.threshold = threshold;
+    this.value = value;
+  }
+
+  override forward(x: Tensor): Tensor {
+    return threshold(x, this.threshold, this.value);
+  }
+}
+
+/** log(1 + exp(beta x)) / beta, and x where beta x is above the threshold. */
+export class Softplus extends Module {
+  readonly beta: number;
+  readonly threshold: number;
+
+  /** @param options beta (default 1), threshold (default 20) */
+  constructor(options: { beta?: number; threshold?: number } = {}) {
+    super();
+    checkOptions("Softplus", options, ["beta", "threshold"]);
+    this.beta = options.beta ?? 1;
+    this.threshold = options.threshold ?? 20;
+  }
+
+  override forward(x: Tensor): Tensor {
+    return softplus(x, { beta: this.beta, threshold: this.threshold });
   }
 }
 
@@ -76,33 +202,5 @@ export class GELU extends Module {
 
   override forward(x: Tensor): Tensor {
     return gelu(x, { approximate: this.approximate });
-  }
-}
-
-/** Softmax over one axis, the last by default. */
-export class Softmax extends Module {
-  readonly axis: number;
-
-  constructor(axis = -1) {
-    super();
-    this.axis = axis;
-  }
-
-  override forward(x: Tensor): Tensor {
-    return softmax(x, this.axis);
-  }
-}
-
-/** The logarithm of softmax over one axis, the last by default. */
-export class LogSoftmax extends Module {
-  readonly axis: number;
-
-  constructor(axis = -1) {
-    super();
-    this.axis = axis;
-  }
-
-  override forward(x: Tensor): Tensor {
-    return logSoftmax(x, this.axis);
   }
 }

@@ -1,18 +1,32 @@
 /** Layers and containers. A layer is state and a `forward`; the functions it calls are tilegrad's ops. */
 
 export {
+  CELU,
   ELU,
   GELU,
+  GLU,
+  Hardshrink,
+  Hardsigmoid,
   Hardswish,
+  Hardtanh,
   LeakyReLU,
+  LogSigmoid,
   LogSoftmax,
   Mish,
   ReLU,
+  ReLU6,
+  SELU,
   Sigmoid,
   SiLU,
   Softmax,
+  Softmax2d,
+  Softmin,
   Softplus,
+  Softshrink,
+  Softsign,
   Tanh,
+  Tanhshrink,
+  Threshold,
 } from "./activation.ts";
 export { ModuleList, Sequential } from "./containers.ts";
 export { Dropout } from "./dropout.ts";

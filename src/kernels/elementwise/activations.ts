@@ -10,7 +10,7 @@ import {
 import { add, div, greater, greaterEqual, less, lessEqual, logicalAnd, minimum, mul, sub } from "./binary-ops.ts";
 import { where } from "./ternary.ts";
 import { unary, unaryWith } from "./unary.ts";
-import { abs, erfc, exp, neg, sigmoid, tanh } from "./unary-ops.ts";
+import { abs, erfc, exp, neg, sigmoid, square, tanh } from "./unary-ops.ts";
 
 /** Computes max(x, 0); NaN stays NaN, and the gradient at 0 is 0. */
 export const relu: (x: Tensor) => Tensor = unary("relu", {
@@ -269,3 +269,91 @@ export const hardsigmoid: (x: Tensor) => Tensor = unary("hardsigmoid", {
   reference: { f: (x) => Math.min(Math.max(x / 6 + 0.5, 0), 1), df: (x) => (Math.abs(x) >= 3 ? 0 : 1 / 6) },
   composed: (dy, x) => where(greaterEqual(abs(x), 3), 0, div(dy, 6)),
 });
+
+const applyCelu = unaryWith("celu", {
+  f: "keepNan(select(params.p * expm1(x / params.p), x, x > 0.0), x)",
+  df: "keepNan(select(preciseExp(s / params.p), 1.0, s > 0.0), s)",
+  reference: {
+    f: (x, alpha) => (x > 0 ? x : alpha * Math.expm1(x / alpha)),
+    df: (x, alpha) => (x > 0 ? 1 : Math.exp(x / alpha)),
+  },
+  composed: (dy, x, alpha) => where(greater(x, 0), dy, mul(dy, exp(div(minimum(x, 0), alpha)))),
+});
+
+/**
+ * Computes x where it is positive, else alpha * (exp(x / alpha) - 1), whose slope is continuous for every alpha.
+ *
+ * @throws ValueError for an alpha of 0
+ * @see Barron 2017, https://arxiv.org/abs/1704.07483
+ */
+export function celu(x: Tensor, alpha = 1): Tensor {
+  if (!(Math.abs(alpha) > 0)) throw new ValueError(`celu: alpha is ${alpha}, expected a number other than 0`);
+  return applyCelu(x, alpha);
+}
+
+/** Computes x / (1 + |x|); NaN at infinity, as PyTorch has it. */
+export const softsign: (x: Tensor) => Tensor = unary("softsign", {
+  f: "x / (1.0 + abs(x))",
+  df: "1.0 / ((1.0 + abs(s)) * (1.0 + abs(s)))",
+  reference: { f: (x) => x / (1 + Math.abs(x)), df: (x) => 1 / (1 + Math.abs(x)) ** 2 },
+  composed: (dy, x) => div(dy, square(add(abs(x), 1))),
+});
+
+/** Computes x - tanh(x). */
+export const tanhshrink: (x: Tensor) => Tensor = unary("tanhshrink", {
+  f: "x - preciseTanh(x)",
+  df: "preciseTanh(s) * preciseTanh(s)",
+  reference: { f: (x) => x - Math.tanh(x), df: (x) => Math.tanh(x) ** 2 },
+  composed: (dy, x) => mul(dy, square(tanh(x))),
+});
+
+const applyHardshrink = unaryWith("hardshrink", {
+  f: "select(x, 0.0, abs(x) <= params.p)",
+  df: "select(1.0, 0.0, abs(s) <= params.p)",
+  reference: {
+    f: (x, lambda) => (Math.abs(x) <= lambda ? 0 : x),
+    df: (x, lambda) => (Math.abs(x) <= lambda ? 0 : 1),
+  },
+  composed: (dy, x, lambda) => where(lessEqual(abs(x), lambda), 0, dy),
+});
+
+/** Computes x where |x| is above lambda, else 0. @throws ValueError for a negative lambda */
+export function hardshrink(x: Tensor, lambda = 0.5): Tensor {
+  checkLambda("hardshrink", lambda);
+  return applyHardshrink(x, lambda);
+}
+
+const applySoftshrink = unaryWith("softshrink", {
+  f: "select(x - copySign(params.p, x), 0.0, abs(x) <= params.p)",
+  df: "select(1.0, 0.0, abs(s) <= params.p)",
+  reference: {
+    f: (x, lambda) => (Math.abs(x) <= lambda ? 0 : x - Math.sign(x) * lambda),
+    df: (x, lambda) => (Math.abs(x) <= lambda ? 0 : 1),
+  },
+  composed: (dy, x, lambda) => where(lessEqual(abs(x), lambda), 0, dy),
+});
+
+/** Brings x nearer to 0 by lambda: x - lambda above it, x + lambda below -lambda, else 0. @throws ValueError for a negative lambda */
+export function softshrink(x: Tensor, lambda = 0.5): Tensor {
+  checkLambda("softshrink", lambda);
+  return applySoftshrink(x, lambda);
+}
+
+function checkLambda(op: string, lambda: number): void {
+  if (!(lambda >= 0)) throw new ValueError(`${op}: lambda is ${lambda}, expected 0 or more`);
+}
+
+const applyThreshold = unaryWith("threshold", {
+  f: "select(x, params.q, x <= params.p)",
+  df: "select(1.0, 0.0, s <= params.p)",
+  reference: {
+    f: (x, threshold, value) => (x <= threshold ? value : x),
+    df: (x, threshold) => (x <= threshold ? 0 : 1),
+  },
+  composed: (dy, x, threshold) => where(lessEqual(x, threshold), 0, dy),
+});
+
+/** Computes x where it is above the threshold, else `value`. */
+export function threshold(x: Tensor, threshold: number, value: number): Tensor {
+  return applyThreshold(x, threshold, value);
+}

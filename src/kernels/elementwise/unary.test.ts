@@ -74,6 +74,12 @@ const CASES: Record<string, Case> = {
   mish: { op: a.mish, range: [-4, 4] },
   hardswish: { op: a.hardswish, range: [-5, 5], avoid: [-3, 3] },
   hardsigmoid: { op: a.hardsigmoid, range: [-5, 5], avoid: [-3, 3] },
+  celu: { op: (x) => a.celu(x, 1.7), avoid: [0] },
+  softsign: { op: a.softsign, avoid: [0] },
+  tanhshrink: { op: a.tanhshrink, range: [-3, 3] },
+  hardshrink: { op: (x) => a.hardshrink(x, 0.7), avoid: [-0.7, 0.7] },
+  softshrink: { op: (x) => a.softshrink(x, 0.7), avoid: [-0.7, 0.7] },
+  threshold: { op: (x) => a.threshold(x, 0.25, -3), avoid: [0.25] },
 };
 
 const PREDICATES = ["isnan", "isinf", "isfinite", "logicalNot"];
@@ -246,5 +252,8 @@ describe("errors", () => {
     );
     expect(() => a.softplus(x(), { beta: 0 })).toThrow("softplus: beta is 0, expected a number above 0");
     expect(() => a.softplus(x(), { alpha: 0 } as never)).toThrow('softplus: unknown option "alpha"');
+    expect(() => a.celu(x(), 0)).toThrow("celu: alpha is 0, expected a number other than 0");
+    expect(() => a.hardshrink(x(), -1)).toThrow("hardshrink: lambda is -1, expected 0 or more");
+    expect(() => a.softshrink(x(), Number.NaN)).toThrow("softshrink: lambda is NaN, expected 0 or more");
   });
 });

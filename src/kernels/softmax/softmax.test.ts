@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { checkOp } from "../../../test/check.ts";
 import { cases } from "../../../test/devices.ts";
 import { full, tensor, zeros } from "../creation/creation.ts";
-import { logSoftmax, softmax } from "./softmax.ts";
+import { logSoftmax, softmax, softmin } from "./softmax.ts";
 
 const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
 
@@ -26,6 +26,8 @@ test("softmax and logSoftmax along every axis", async () => {
     for (const axis of [0, 1, 2, -2]) await checkOp((x) => op(x!, axis), [[2, 5, 3]], { second: true });
   }
 });
+
+test("softmin", () => checkOp((x) => softmin(x, 0), [[3, 4]], { second: true }));
 
 test("softmax and logSoftmax of few long columns", async () => {
   for (const op of [softmax, logSoftmax]) await checkOp((x) => op(x!, 1), [[2, 1024, 3]]);
@@ -90,5 +92,7 @@ test("softmax of drawn shapes", () =>
 test("what softmax and logSoftmax refuse", () => {
   expect(() => softmax(zeros([2]), 1)).toThrow("softmax: axis is 1, expected a whole number from -1 to 0");
   expect(() => logSoftmax(tensor(1))).toThrow("logSoftmax: axis is -1, expected none for a scalar");
+  expect(() => softmin(zeros([2]), 1)).toThrow("softmin: axis is 1");
+  expect(() => softmin(tensor([1], { dtype: "i32" }))).toThrow("softmin: x has dtype i32, expected f32");
   expect(() => softmax(tensor([1], { dtype: "i32" }))).toThrow("softmax: x has dtype i32, expected f32");
 });

@@ -4,7 +4,7 @@ import { expectDType } from "../../tensor/dtype.ts";
 import { normalizeAxis, sizeOf } from "../../tensor/shape.ts";
 import { empty, type Tensor } from "../../tensor/tensor.ts";
 import { mul, sub } from "../elementwise/binary-ops.ts";
-import { exp } from "../elementwise/unary-ops.ts";
+import { exp, neg } from "../elementwise/unary-ops.ts";
 import { MATH, REDUCE } from "../lib/lib.ts";
 import { sum } from "../reduce/sum.ts";
 import { transpose } from "../view/permute.ts";
@@ -47,6 +47,19 @@ export function softmax(x: Tensor, axis = -1): Tensor {
  */
 export function logSoftmax(x: Tensor, axis = -1): Tensor {
   return apply("logSoftmax", x, axis);
+}
+
+/**
+ * Computes softmax of -x: the smallest element becomes the largest share.
+ *
+ * @param x f32, any shape
+ * @param axis along which axis; the last one where it is left out
+ * @returns x's shape
+ * @throws ShapeError if the axis is out of range
+ */
+export function softmin(x: Tensor, axis = -1): Tensor {
+  expectDType("softmin", "x", x.dtype, ["f32"]);
+  return softmax(neg(x), normalizeAxis("softmin", axis, x.rank));
 }
 
 interface Saved {
