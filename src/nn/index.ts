@@ -28,21 +28,29 @@ export {
   Tanhshrink,
   Threshold,
 } from "./activation.ts";
+export { type AttentionOptions, MultiheadAttention, type MultiheadAttentionOptions } from "./attention.ts";
 export { ModuleList, Sequential } from "./containers.ts";
 export { Dropout } from "./dropout.ts";
 export { Embedding } from "./embedding.ts";
 export * as init from "./init.ts";
+export { type CachedSequence, KeyValueCache } from "./key-value-cache.ts";
 export { Identity, Linear } from "./linear.ts";
 export { Buffer, Module, Parameter, type StateValue, type TensorModule } from "./module.ts";
 export { LayerNorm, RMSNorm } from "./normalization.ts";
+export { LearnedPositions, type PositionOptions, RotaryPositions, SinusoidalPositions } from "./positions.ts";
 export {
-  type AttentionOptions,
-  type EncoderOptions,
-  LearnedPositions,
-  MultiheadAttention,
-  SinusoidalPositions,
+  Transformer,
+  TransformerDecoder,
   TransformerEncoder,
+  type TransformerMasks,
+  type TransformerOptions,
+  type TransformerStackOptions,
+} from "./transformer.ts";
+export {
+  type DecoderOptions,
+  type EncoderOptions,
+  TransformerDecoderLayer,
   TransformerEncoderLayer,
   type TransformerLayerOptions,
-} from "./transformer.ts";
+} from "./transformer-layers.ts";
 export * as utils from "./utils.ts";

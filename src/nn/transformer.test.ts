@@ -5,13 +5,10 @@ import { manualSeed } from "../kernels/random/generator.ts";
 import { rand, randn } from "../kernels/random/random.ts";
 import { memory, withDevice } from "../tensor/device.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import {
-  LearnedPositions,
-  MultiheadAttention,
-  SinusoidalPositions,
-  TransformerEncoder,
-  TransformerEncoderLayer,
-} from "./transformer.ts";
+import { MultiheadAttention } from "./attention.ts";
+import { LearnedPositions, SinusoidalPositions } from "./positions.ts";
+import { TransformerEncoder } from "./transformer.ts";
+import { TransformerEncoderLayer } from "./transformer-layers.ts";
 
 const host = async (x: Tensor) => Array.from(await x.data());
 
@@ -19,7 +16,7 @@ const host = async (x: Tensor) => Array.from(await x.data());
 async function attentionByHand(layer: MultiheadAttention, x: number[][][], isPadding: boolean[][]): Promise<number[]> {
   const d = x[0]![0]!.length;
   const size = d / layer.heads;
-  const w = (await layer.inProjWeight.toArray()) as number[][];
+  const w = (await layer.inProjWeight!.toArray()) as number[][];
   const b = (await layer.inProjBias!.toArray()) as number[];
   const wo = (await layer.outProj.weight.toArray()) as number[][];
   const bo = (await layer.outProj.bias!.toArray()) as number[];

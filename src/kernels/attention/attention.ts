@@ -3,9 +3,14 @@
  * ops, which differ in how q, k and v lie in memory.
  */
 import { checkOptions, ShapeError, ValueError } from "../../gpu/errors.ts";
+import { scope } from "../../tensor/scope.ts";
 import { expectRank, expectShape, formatShape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
+import { permute } from "../view/permute.ts";
+import { reshape } from "../view/reshape.ts";
 import { type AttentionOptions, attend } from "./attend.ts";
+import { weightsByOps } from "./by-ops.ts";
+import { mergeMasks } from "./mask.ts";
 
 const OPTIONS = ["mask", "keyMask", "causal", "dropout", "scale"] as const;
 
@@ -80,6 +85,38 @@ export function multiHeadAttention(
   const shape = { batch: [b], heads, hasHeads: true, tq, tk, d, dv, y: [b, tq, valueFeatures] };
   const rows = { packed: true, qRow: features, kRow: features, vRow: valueFeatures };
   return attend(op, [q, k, v], shape, rows, options);
+}
+
+/**
+ * Computes the weights that `multiHeadAttention` gives to the values, before dropout: softmax(scale * q k^T + mask). Here a
+ * matrix of queries by keys is in memory.
+ *
+ * @param q f32 [b, tq, heads * d]
+ * @param k [b, tk, heads * d]
+ * @param options those of `multiHeadAttention` but dropout
+ * @returns [b, heads, tq, tk], 0 for keys that take no part
+ * @throws ShapeError if the shapes do not fit or heads does not divide the features; DTypeError
+ */
+export function attentionWeights(
+  q: Tensor,
+  k: Tensor,
+  options: Omit<AttentionOptions, "dropout"> & { heads: number },
+): Tensor {
+  const op = "attentionWeights";
+  checkOptions(op, options, ["heads", "mask", "keyMask", "causal", "scale"]);
+  const { heads, causal = false } = options;
+  expectRank(op, "q", q.shape, 3);
+  expectRank(op, "k", k.shape, 3);
+  const [b, tq, features] = q.shape as [number, number, number];
+  const tk = k.shape[1]!;
+  expectShape(op, "k", k.shape, [b, tk, features]);
+  const d = headSize(op, "q", features, heads);
+  const { scale = 1 / Math.sqrt(d) } = options;
+  return scope(() => {
+    const shape = { batch: [b], heads, hasHeads: true, tq, tk, d, dv: d, y: [b, tq, features] };
+    const split = (x: Tensor, t: number) => permute(reshape(x, [b, t, heads, d]), [0, 2, 1, 3]);
+    return weightsByOps(split(q, tq), split(k, tk), mergeMasks(op, shape, options), { causal, scale });
+  });
 }
 
 /**

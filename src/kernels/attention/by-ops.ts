@@ -55,7 +55,27 @@ export function attendByOps(
   const k = split(ofK, tk, d, third);
   const v = split(ofV, tk, dv, 2 * third);
 
-  let scores = mul(matmul(q, k, { transposeB: true }), scale); // [batch, heads, tq, tk]
+  const p = weightsByOps(q, k, mask, { causal, scale });
+  const y = matmul(randomState ? dropWith(p, dropout, { randomState, stream }) : p, v); // [batch, heads, tq, dv]
+  return reshape(rows.packed ? permute(y, [0, 2, 1, 3]) : y, shape.y);
+}
+
+/**
+ * Computes softmax(scale * q k^T + mask) over the keys that take part, and 0 for the others.
+ *
+ * @param q [batch, heads, tq, d]
+ * @param k [batch, heads, tk, d]
+ * @param mask rank 4, as `mergeMasks` gives it
+ * @returns [batch, heads, tq, tk]
+ */
+export function weightsByOps(
+  q: Tensor,
+  k: Tensor,
+  mask: Tensor | null,
+  { causal, scale }: Pick<AttentionSettings, "causal" | "scale">,
+): Tensor {
+  const [tq, tk] = [q.shape[2]!, k.shape[2]!];
+  let scores = mul(matmul(q, k, { transposeB: true }), scale);
   let hidden = causal ? triu(ones([tq, tk], { dtype: "bool", device: q.device }), 1) : null;
   if (mask) {
     const masked = mask.dtype === "bool" ? logicalNot(mask) : lessEqual(mask, HIDDEN);
@@ -64,7 +84,5 @@ export function attendByOps(
   }
   // Of a row that is hidden throughout, softmax makes a mean, and the second filling 0.
   const hide = (x: Tensor, value: number) => (hidden ? maskedFill(x, hidden, value) : x);
-  const p = hide(softmax(hide(scores, HIDDEN)), 0);
-  const y = matmul(randomState ? dropWith(p, dropout, { randomState, stream }) : p, v); // [batch, heads, tq, dv]
-  return reshape(rows.packed ? permute(y, [0, 2, 1, 3]) : y, shape.y);
+  return hide(softmax(hide(scores, HIDDEN)), 0);
 }
