@@ -88,8 +88,11 @@ function planTiles(shape: ProductShape): ProductPlan {
   };
 }
 
-// Large tiles load less per product, but need enough of them to fill a GPU and waste more at the edges.
-function tileSize(shape: ProductShape): readonly [size: number, blocks: number] {
+/**
+ * The tile of `tiles.wgsl` for a product, and its blocks per thread each way. Large tiles load less per product, but need
+ * enough of them to fill a GPU and waste more at the edges.
+ */
+export function tileSize(shape: Pick<ProductShape, "m" | "n" | "batches">): readonly [size: number, blocks: number] {
   const { m, n, batches } = shape;
   const large = countTiles(m, n, [128, 128]);
   if (large * batches >= 96 && 4 * large < 1.3 * countTiles(m, n, [64, 64])) return [128, 2];

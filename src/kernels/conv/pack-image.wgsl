@@ -1,0 +1,49 @@
+// A padded image for sums over a sliding window: channels innermost, in vec4s filled up with zeros, and zeros wherever the
+// window reaches over the border, so that the sums need no test. Where there are few channels, the taps of a window's row
+// stand beside each other as further channels.
+//
+//   x     : [n, groups * channels, height, width]
+//   image : [groups, n, rows, cols, quads], in vec4s: x at row originY + r, column originX + c * colStep + fold * foldStep
+
+struct Params {
+  n: u32, groups: u32, channels: u32, height: u32, width: u32,
+  rows: u32, cols: u32, quads: u32,
+  originY: i32, originX: i32, colStep: i32,
+  fold: u32, foldStep: i32, // taps beside each other, and columns between them
+}
+var<immediate> params: Params;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> image: array<vec4f>;
+
+override WG: u32 = 64; // one subgroup on software adapters
+
+// A workgroup per row.
+@compute @workgroup_size(WG)
+fn pack(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) thread: u32) {
+  let plane = params.height * params.width;
+  for (var line = wid.x; line < params.groups * params.n * params.rows; line += groups.x) {
+    let picture = line / params.rows;
+    let group = picture / params.n;
+    let i = picture - group * params.n;
+    // Rows and columns before the first wrap round to large numbers.
+    let row = u32(i32(line - picture * params.rows) + params.originY);
+    let first = (i * params.groups + group) * params.channels * plane + row * params.width;
+    let isRow = row < params.height;
+    for (var j = thread; j < params.cols * params.quads; j += WG) {
+      let quad = j / params.cols;
+      let place = j - quad * params.cols;
+      let col = i32(place) * params.colStep + params.originX;
+      var value = vec4f();
+      for (var k = 0u; k < 4u; k++) {
+        let channel = 4u * quad + k;
+        let tap = select(0u, channel / params.channels, params.fold > 1u);
+        let c = channel - tap * params.channels;
+        let at = u32(col + i32(tap) * params.foldStep);
+        if (isRow && at < params.width && tap < params.fold && c < params.channels) { value[k] = x[first + c * plane + at]; }
+      }
+      image[(line * params.cols + place) * params.quads + quad] = value;
+    }
+  }
+}
