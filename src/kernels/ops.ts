@@ -6,6 +6,8 @@ export { copyFrom, fill, zero } from "./assign/assign.ts";
 export { to, toDevice } from "./assign/to.ts";
 export { multiHeadAttention, scaledDotProductAttention, selfAttention } from "./attention/attention.ts";
 export { cast } from "./cast/cast.ts";
+export { conv1d, conv2d } from "./conv/conv.ts";
+export { convTranspose1d, convTranspose2d } from "./conv/conv-transpose.ts";
 export { crossEntropy, nllLoss } from "./cross-entropy/cross-entropy.ts";
 export { dropout } from "./dropout/dropout.ts";
 export * from "./elementwise/activations.ts";
