@@ -5,6 +5,7 @@
 export { copyFrom, fill, zero } from "./assign/assign.ts";
 export { to, toDevice } from "./assign/to.ts";
 export { multiHeadAttention, scaledDotProductAttention, selfAttention } from "./attention/attention.ts";
+export { batchNorm } from "./batch-norm/batch-norm.ts";
 export { cast } from "./cast/cast.ts";
 export { conv1d, conv2d } from "./conv/conv.ts";
 export { convTranspose1d, convTranspose2d } from "./conv/conv-transpose.ts";
@@ -16,11 +17,28 @@ export { lerp, where } from "./elementwise/ternary.ts";
 export * from "./elementwise/unary-ops.ts";
 export { gather, oneHot, scatterAdd } from "./gather/gather.ts";
 export { glu } from "./glu/glu.ts";
+export { groupNorm } from "./group-norm/group-norm.ts";
+export { instanceNorm } from "./group-norm/instance-norm.ts";
 export { embedding } from "./index-select/embedding.ts";
 export { indexAdd, indexSelect } from "./index-select/index-select.ts";
 export { layerNorm } from "./layer-norm/layer-norm.ts";
 export { bceLoss, bceWithLogitsLoss } from "./losses/binary-cross-entropy.ts";
+export {
+  cosineEmbeddingLoss,
+  cosineSimilarity,
+  pairwiseDistance,
+  tripletMarginLoss,
+  tripletMarginWithDistanceLoss,
+} from "./losses/distance.ts";
 export { klDivLoss } from "./losses/kl-div.ts";
+export { gaussianNLLLoss, poissonNLLLoss } from "./losses/likelihood.ts";
+export {
+  hingeEmbeddingLoss,
+  marginRankingLoss,
+  multilabelSoftMarginLoss,
+  softMarginLoss,
+} from "./losses/margin.ts";
+export { multilabelMarginLoss, multiMarginLoss } from "./losses/multi-margin.ts";
 export { huberLoss, l1Loss, mseLoss, smoothL1Loss } from "./losses/regression.ts";
 export { maskedFill } from "./mask/masked-fill.ts";
 export { nonzero } from "./mask/nonzero.ts";
