@@ -45,6 +45,15 @@ export { nonzero } from "./mask/nonzero.ts";
 export { tril, triu } from "./mask/triangle.ts";
 export { bmm, dot, linear, matmul, outer } from "./matmul/matmul.ts";
 export { pad } from "./pad/pad.ts";
+export {
+  adaptiveAvgPool1d,
+  adaptiveAvgPool2d,
+  avgPool1d,
+  avgPool2d,
+  globalAvgPool1d,
+  globalAvgPool2d,
+} from "./pool/avg-pool.ts";
+export { adaptiveMaxPool2d, maxPool1d, maxPool2d, maxPool2dWithIndices } from "./pool/max-pool.ts";
 export { multinomial } from "./random/multinomial.ts";
 export { bernoulli } from "./random/random.ts";
 export { argmax, argmin, max, min } from "./reduce/extrema.ts";
