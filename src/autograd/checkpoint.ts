@@ -13,6 +13,13 @@ export function setRandomReplay(replay: RandomReplay): void {
   randomReplay = replay;
 }
 
+let recomputing = false;
+
+/** Whether a checkpointed function runs again: what it changed in place the first time must not be changed twice. */
+export function isRecomputing(): boolean {
+  return recomputing;
+}
+
 /**
  * Computes `fn(...inputs)` and keeps nothing of it but the inputs; `backward` runs `fn` again, with the same random
  * numbers, to get what it needs. `fn` must do the same each time.
@@ -44,7 +51,7 @@ export function checkpoint<R extends Tensor | readonly Tensor[]>(
       throw new GradientError(`checkpoint: input ${changed} was changed in place after the forward pass`);
     // The scope frees what the second run made, except what the nodes take over.
     scope(() => {
-      const again = withGrad(true, () => recordedNodes(() => replay(() => fn(...held))));
+      const again = withGrad(true, () => recordedNodes(() => replay(() => runAgain(() => fn(...held)))));
       if (again.nodes.length !== nodes.length) {
         throw new GradientError(
           `checkpoint: the function recorded ${again.nodes.length} ops where it had recorded ${nodes.length}; it must do the same each time`,
@@ -62,4 +69,14 @@ export function checkpoint<R extends Tensor | readonly Tensor[]>(
   for (const node of pending) node.postpone(recompute);
   if (pending.size === 0) for (const input of held) input.dispose();
   return result;
+}
+
+function runAgain<R>(fn: () => R): R {
+  const before = recomputing;
+  recomputing = true;
+  try {
+    return fn();
+  } finally {
+    recomputing = before;
+  }
 }
