@@ -27,6 +27,9 @@ export const COMBINE = {
   software: new URL("./combine-software.wgsl", import.meta.url),
 };
 
+/** combineMoments: count, mean and squared deviations of two samples together. */
+export const MOMENTS = new URL("./moments.wgsl", import.meta.url);
+
 /** keyOfF32, keyOfI32, keyOfU32: integers in the order of the elements; needs MATH. */
 export const SORT_KEY = new URL("./sort-key.wgsl", import.meta.url);
 
