@@ -23,7 +23,7 @@ def function(name, compute, call, without_gradient=()):
     """Records a function.
 
     name: what tilegrad calls it
-    compute: the same in PyTorch, given the tensors of `call` in the order they appear there
+    compute: the same in PyTorch, given the tensors of `call` in the order they first appear there
     call: the arguments in tilegrad: tensors, numbers, lists, and dicts for options
     without_gradient: the places of floating-point tensors whose gradient is not looked at
     """
@@ -41,6 +41,7 @@ def module(name, construct, torch_module, call, compute=None, without_gradient=(
     with torch.no_grad():
         for parameter in torch_module.parameters():
             parameter.copy_(drawn(*parameter.shape, scale=0.5))
+    torch_module.zero_grad()
     head = {"module": name, "construct": construct, "training": torch_module.training}
     record(head, compute or torch_module, call, without_gradient, torch_module)
 
@@ -81,8 +82,11 @@ def state_of(torch_module):
 
 
 def take_tensors(value, tensors):
-    """The same structure with {"tensor": i} for each tensor, which is appended to `tensors`."""
+    """The same structure with {"tensor": i} for each tensor, which is appended to `tensors` where it is not there yet."""
     if isinstance(value, torch.Tensor):
+        for i, tensor in enumerate(tensors):
+            if tensor is value:
+                return {"tensor": i}
         tensors.append(value)
         return {"tensor": len(tensors) - 1}
     if isinstance(value, dict):
