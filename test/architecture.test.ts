@@ -85,8 +85,8 @@ const opFolders = readdirSync(kernels, { withFileTypes: true })
 test.each(opFolders)("kernels/%s has its code and a test beside it", (folder) => {
   const files = readdirSync(join(kernels, folder));
   expect(files.some((file) => file.endsWith(".ts") && !file.endsWith(".test.ts"))).toBe(true);
-  // The copy of a strided view is tested through the views, and Adam's step through the optimizer.
-  if (folder !== "strided-copy" && folder !== "adam") {
+  // The copy of a strided view is tested through the views, and the kernels of optimizers through them.
+  if (folder !== "strided-copy" && folder !== "optimizer") {
     expect(files.some((file) => file.endsWith(".test.ts"))).toBe(true);
   }
   expect(files).not.toContain("index.ts");

@@ -9,6 +9,8 @@ import { Adam, type AdamOptions, AdamW } from "./adam.ts";
 
 const SIZES = [1, 63, 64, 65, 200, 3, 130]; // more than one dispatch's four, and none a multiple of the alignment but one
 
+type Options = Pick<AdamOptions, "lr" | "betas" | "eps" | "weightDecay">;
+
 interface Problem {
   weights: number[][];
   gradients: (step: number) => (number[] | null)[];
@@ -26,7 +28,7 @@ function problem(): Problem {
 }
 
 // PyTorch's documented algorithm in double precision, one parameter at a time.
-function expected(steps: number, { lr, betas, eps, weightDecay }: AdamOptions, decoupled: boolean): number[][] {
+function expected(steps: number, { lr, betas, eps, weightDecay }: Options, decoupled: boolean): number[][] {
   const { weights, gradients } = problem();
   const state = weights.map((w) => ({ t: 0, m: w.map(() => 0), v: w.map(() => 0) }));
   for (let step = 0; step < steps; step++) {
@@ -49,7 +51,7 @@ function expected(steps: number, { lr, betas, eps, weightDecay }: AdamOptions, d
   return weights;
 }
 
-const defaults: AdamOptions = { lr: 1e-2, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0 };
+const defaults: Options = { lr: 1e-2, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0 };
 
 describe.each(["webgpu", "cpu", "cpu:f64"] as DeviceName[])("on %s", (device) => {
   test.each([
@@ -155,7 +157,7 @@ test("errors", () => {
   expect(() => new AdamW([{ parameters: [a] }, { parameters: [a] }])).toThrow("AdamW: a parameter is listed twice");
   expect(() => new Adam([a], { learningRate: 1 } as never)).toThrow('Adam: unknown option "learningRate"');
   expect(() => new Adam([a], { betas: [0.9, 1] })).toThrow(
-    "Adam: betas are [0.9,1], expected two numbers from 0 up to 1",
+    "Adam: betas is [0.9,1], expected two numbers from 0 up to 1",
   );
   expect(() => new Adam([a], { lr: -1 })).toThrow("Adam: lr is -1, expected 0 or more");
 });

@@ -1,3 +1,18 @@
-/** Optimizers. Gradient clipping is in `nn.utils`, as in PyTorch. */
-export { Adam, type AdamOptions, AdamW } from "./adam.ts";
-export { Optimizer, type ParameterGroup } from "./optimizer.ts";
+/** Optimizers, learning-rate schedules and averages of weights. Gradient clipping is in `nn.utils`, as in PyTorch. */
+export { Adadelta, type AdadeltaOptions } from "./adadelta.ts";
+export { Adagrad, type AdagradOptions } from "./adagrad.ts";
+export { Adam, type AdamOptions, AdamW, type AdamWOptions } from "./adam.ts";
+export { Adamax, type AdamaxOptions } from "./adamax.ts";
+export { Lion, type LionOptions } from "./lion.ts";
+export { NAdam, type NAdamOptions } from "./nadam.ts";
+export {
+  type Group,
+  type Optimized,
+  Optimizer,
+  type OptimizerOptions,
+  type OptimizerState,
+  type ParameterGroup,
+} from "./optimizer.ts";
+export { RAdam, type RAdamOptions } from "./radam.ts";
+export { RMSprop, type RMSpropOptions } from "./rmsprop.ts";
+export { SGD, type SGDOptions } from "./sgd.ts";

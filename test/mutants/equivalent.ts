@@ -21,13 +21,6 @@ export const equivalents: readonly Equivalent[] = [
   { line: "if (lane == 0u) {", becomes: "if (lane != 0u) {", reason: EVERY_LANE },
   { line: "if (lane == 0u) {", becomes: "if (!(lane == 0u)) {", reason: EVERY_LANE },
   {
-    file: "src/kernels/adam/adam-steps.wgsl",
-    fn: "advance",
-    line: ", 0.0);",
-    becomes: ", 1.0);",
-    reason: "nothing reads the fourth component",
-  },
-  {
     file: "src/kernels/clip-grad/clip-grad.wgsl",
     fn: "term",
     line: "params.power == 1.0 ||",
