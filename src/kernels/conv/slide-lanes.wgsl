@@ -51,13 +51,18 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
     }
     // Indexed by a variable, this array is memory; the sums above stay in registers. Copies of `store` would take seconds to
     // compile, so the loop below ends in a way that Mesa does not unroll.
-    var sums: array<mat4x4f, LANES>;
-    for (var i = 0u; i < LANES; i++) { sums[i] = mat4x4f(sums0[i], sums1[i], sums2[i], sums3[i]); }
-    let lanes = ceilDiv(min(4u * LANES, params.n - p), 4u);
-    for (var i = 0u; i < FOREVER; i++) {
-      if (i == lanes) { break; }
-      let columns = transpose(sums[i]);
-      for (var j = 0u; j < 4u; j++) { store(group, column + j, p + 4u * i, columns[j]); }
+    var sums: array<vec4f, 4u * LANES>;
+    for (var i = 0u; i < LANES; i++) {
+      let columns = transpose(mat4x4f(sums0[i], sums1[i], sums2[i], sums3[i]));
+      sums[4u * i] = columns[0];
+      sums[4u * i + 1u] = columns[1];
+      sums[4u * i + 2u] = columns[2];
+      sums[4u * i + 3u] = columns[3];
+    }
+    let stores = 4u * ceilDiv(min(4u * LANES, params.n - p), 4u);
+    for (var s = 0u; s < FOREVER; s++) {
+      if (s == stores) { break; }
+      store(group, column + s % 4u, p + s / 4u * 4u, sums[s]);
     }
   }
 }
