@@ -12,8 +12,10 @@ function checkTransposed(x: Shape, weight: Shape, options: ConvTransposeOptions 
   return checkOp((x, weight, bias) => convTranspose2d(x!, weight!, bias!, options), [x, weight, [channels]], checks);
 }
 
-test("small", () => check([2, 2, 4, 5], [4, 1, 3, 2], { groups: 2, stride: [1, 2], padding: [2, 1] }, { second: true }));
-test("small t", () => checkTransposed([2, 2, 4, 5], [2, 2, 3, 2], { groups: 2, stride: [1, 2], padding: [2, 1] }, { second: true }));
+test("small", () =>
+  check([2, 2, 4, 5], [4, 1, 3, 2], { groups: 2, stride: [1, 2], padding: [2, 1] }, { second: true }));
+test("small t", () =>
+  checkTransposed([2, 2, 4, 5], [2, 2, 3, 2], { groups: 2, stride: [1, 2], padding: [2, 1] }, { second: true }));
 test("large", () => check([2, 9, 9, 10], [10, 9, 3, 3], { padding: 1 }));
 test("large s", () => check([2, 9, 9, 10], [10, 9, 3, 3], { padding: 1, stride: 2 }));
 test("large d", () => check([2, 9, 9, 10], [36, 9, 3, 3], { padding: [1, 2], stride: [3, 2], dilation: [2, 1] }));

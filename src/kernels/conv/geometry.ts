@@ -81,8 +81,8 @@ export function backwardAxes(geometry: Geometry, axis: 0 | 1): Axis[] {
   });
 }
 
-/** The range of source positions that an axis reads, which may begin before the source and end behind it. */
-export function extentOf({ start, count, stride, dilation, taps }: Axis): { start: number; end: number } {
-  if (count === 0 || taps === 0) return { start, end: start };
-  return { start, end: start + (count - 1) * stride + (taps - 1) * dilation + 1 };
+/** The source positions that an axis reads, which may begin before the source and end behind it. */
+export function extentOf({ start, count, stride, dilation, taps }: Axis): { start: number; length: number } {
+  const isEmpty = count === 0 || taps === 0;
+  return { start, length: isEmpty ? 0 : (count - 1) * stride + (taps - 1) * dilation + 1 };
 }

@@ -6,8 +6,8 @@
 struct Params {
   groups: u32, tapRows: u32, tapCols: u32, quads: u32, columnQuads: u32,
   channels: u32, columns: u32, fold: u32,
-  group: u32, channel: u32, column: u32,                    // elements between neighbours
-  first: i32, tapRow: i32, tapCol: i32,                     // where the first tap is, and elements between taps
+  group: u32, channel: u32, column: u32,   // elements between neighbours
+  firstTap: i32, tapRow: i32, tapCol: i32, // where the first tap is, and elements between taps
 }
 var<immediate> params: Params;
 
@@ -33,7 +33,7 @@ fn pack(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) grou
     let tapRow = row - group * params.tapRows;
     let tapCol = window - row * params.tapCols + beside;
     let at = group * params.group + channel * params.channel + column * params.column
-           + u32(params.first + i32(tapRow) * params.tapRow + i32(tapCol) * params.tapCol);
+           + u32(params.firstTap + i32(tapRow) * params.tapRow + i32(tapCol) * params.tapCol);
     var value = vec4f();
     for (var k = 0u; k < 4u; k++) {
       if (channel < params.channels && beside < params.fold && column + k < params.columns) {
