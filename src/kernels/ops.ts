@@ -10,6 +10,7 @@ export { cast } from "./cast/cast.ts";
 export { conv1d, conv2d } from "./conv/conv.ts";
 export { convTranspose1d, convTranspose2d } from "./conv/conv-transpose.ts";
 export { crossEntropy, nllLoss } from "./cross-entropy/cross-entropy.ts";
+export { ctcLoss } from "./ctc-loss/ctc-loss.ts";
 export { dropout } from "./dropout/dropout.ts";
 export * from "./elementwise/activations.ts";
 export * from "./elementwise/binary-ops.ts";
@@ -21,6 +22,7 @@ export { groupNorm } from "./group-norm/group-norm.ts";
 export { instanceNorm } from "./group-norm/instance-norm.ts";
 export { embedding } from "./index-select/embedding.ts";
 export { indexAdd, indexSelect } from "./index-select/index-select.ts";
+export { interpolate } from "./interpolate/interpolate.ts";
 export { layerNorm } from "./layer-norm/layer-norm.ts";
 export { bceLoss, bceWithLogitsLoss } from "./losses/binary-cross-entropy.ts";
 export {

@@ -142,6 +142,6 @@ function lastSizes(op: string, x: Tensor, axes: 1 | 2): Shape {
   return size;
 }
 
-function asPair(values: readonly number[], missing: number): Pair {
+export function asPair(values: readonly number[], missing: number): Pair {
   return values.length === 1 ? [missing, values[0]!] : [values[0]!, values[1]!];
 }
