@@ -36,7 +36,29 @@ export * as init from "./init.ts";
 export { type CachedSequence, KeyValueCache } from "./key-value-cache.ts";
 export { Identity, Linear } from "./linear.ts";
 export { Buffer, Module, Parameter, type StateValue, type TensorModule } from "./module.ts";
-export { LayerNorm, RMSNorm } from "./normalization.ts";
+export {
+  BatchNorm1d,
+  BatchNorm2d,
+  type BatchNormOptions,
+  GroupNorm,
+  InstanceNorm1d,
+  InstanceNorm2d,
+  type InstanceNormOptions,
+  LayerNorm,
+  RMSNorm,
+} from "./normalization.ts";
+export {
+  AdaptiveAvgPool1d,
+  AdaptiveAvgPool2d,
+  AdaptiveMaxPool2d,
+  AvgPool1d,
+  AvgPool2d,
+  GlobalAvgPool1d,
+  GlobalAvgPool2d,
+  MaxPool1d,
+  MaxPool2d,
+  Upsample,
+} from "./pooling.ts";
 export { LearnedPositions, type PositionOptions, RotaryPositions, SinusoidalPositions } from "./positions.ts";
 export {
   Transformer,
