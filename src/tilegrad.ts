@@ -19,6 +19,7 @@ export * from "./kernels/functions.ts";
 export * from "./kernels/ops.ts";
 export * as nn from "./nn/index.ts";
 export * as optim from "./optim/index.ts";
+export { type CapturedStep, capture, type StepResult } from "./tensor/capture.ts";
 export {
   clearError,
   type DeviceName,

@@ -1,8 +1,9 @@
 /** Walks the graph from outputs to inputs: `backward` adds into the leaves' `grad`, `grad` returns gradients as values. */
+import { type Device, Storage } from "../gpu/device.ts";
 import { checkOptions, GradientError } from "../gpu/errors.ts";
 import { keep, scope } from "../tensor/scope.ts";
 import { expectShape } from "../tensor/shape.ts";
-import { alias, empty, type Tensor } from "../tensor/tensor.ts";
+import { alias, Tensor } from "../tensor/tensor.ts";
 import { accumulate, accumulateInto } from "./accumulate.ts";
 import { entryOf, type Gradients, type GraphEntry, type GraphNode, withGrad } from "./record.ts";
 
@@ -144,8 +145,7 @@ class Walk {
       expectShape("backward", "gradient", gradient.shape, y.shape);
       this.#add(entry, gradient);
     } else if (y.size === 1) {
-      const one = empty(y.shape, { device: y.device });
-      y.device.write(one.storage, new Float32Array([1]));
+      const one = alias(oneOn(y.device), y.shape);
       this.#add(entry, one);
       one.dispose();
     } else {
@@ -273,6 +273,18 @@ function addToLeaf(entry: GraphEntry, gradient: Tensor): void {
     gradient.dispose();
     entry.grad = sum;
   }
+}
+
+const ones = new WeakMap<Device, Tensor>();
+
+/** The scalar 1, made once per device. */
+function oneOn(device: Device): Tensor {
+  let one = ones.get(device);
+  if (!one) {
+    one = keep(new Tensor(Storage.from(device, "f32", Float32Array.of(1)), [], "f32"));
+    ones.set(device, one);
+  }
+  return one;
 }
 
 function aliasWithGraph(tensor: Tensor): Tensor {

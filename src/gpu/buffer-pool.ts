@@ -3,6 +3,7 @@
  * steps between two powers, so at most a fifth of a buffer is unused.
  */
 import type { Memory } from "./device.ts";
+import type { Recording } from "./recording.ts";
 
 export class GpuBuffer implements Memory {
   static #next = 0;
@@ -11,6 +12,10 @@ export class GpuBuffer implements Memory {
   readonly bytes: number;
   /** The serial number of the last command encoder that used it. */
   lastUse = -1;
+  /** The recording that it belongs to, if one does. */
+  owner: Recording | null = null;
+  /** How many recordings name it. */
+  pins = 0;
 
   constructor(buffer: GPUBuffer, bytes: number) {
     this.buffer = buffer;
@@ -27,20 +32,19 @@ export function sizeClass(bytes: number): number {
 }
 
 export class BufferPool {
-  readonly #create: (bytes: number) => GPUBuffer;
   readonly #free = new Map<number, GpuBuffer[]>();
   pooledBytes = 0;
 
-  constructor(create: (bytes: number) => GPUBuffer) {
-    this.#create = create;
-  }
-
-  /** A buffer of at least `bytes`; not one that the encoder numbered `busy` has used, where that is given. */
-  take(bytes: number, busy?: number): GpuBuffer {
+  /**
+   * Takes a buffer of at least `bytes` out, or returns null if there is none.
+   *
+   * @param busy the number of an encoder that must not have used it
+   */
+  take(bytes: number, busy?: number): GpuBuffer | null {
     const size = sizeClass(bytes);
     const free = this.#free.get(size) ?? [];
     const index = busy === undefined ? free.length - 1 : free.findLastIndex((buffer) => buffer.lastUse !== busy);
-    if (index < 0) return new GpuBuffer(this.#create(size), size);
+    if (index < 0) return null;
     this.pooledBytes -= size;
     return free.splice(index, 1)[0]!;
   }
@@ -52,10 +56,16 @@ export class BufferPool {
     this.pooledBytes += buffer.bytes;
   }
 
-  /** Destroys every pooled buffer. The caller has submitted what used them. */
-  clear(): void {
-    for (const free of this.#free.values()) for (const { buffer } of free) buffer.destroy();
+  /** Takes all buffers out. */
+  drain(): GpuBuffer[] {
+    const all = [...this.#free.values()].flat();
     this.#free.clear();
     this.pooledBytes = 0;
+    return all;
+  }
+
+  /** Destroys every pooled buffer. The caller has submitted what used them. */
+  clear(): void {
+    for (const { buffer } of this.drain()) buffer.destroy();
   }
 }

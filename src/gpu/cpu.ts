@@ -66,6 +66,14 @@ export class CpuDevice implements Device {
     return copy;
   }
 
+  copy(from: Storage, to: Storage): void {
+    this.write(to, this.#view(from));
+  }
+
+  eachStep(write: () => void): void {
+    write();
+  }
+
   run(kernel: Kernel, entryName: string, { bind, params, constants }: Dispatch): void {
     const reference = kernel.reference[entryName];
     if (!reference)

@@ -45,6 +45,10 @@ export interface Device {
   write(storage: Storage, data: ReferenceArray): void;
   /** A copy of the storage's elements, once everything dispatched before has run. Rejects with the first GPU error. */
   read(storage: Storage): Promise<ReferenceArray>;
+  /** Copies one storage's elements into another of the same size, after everything dispatched before. */
+  copy(from: Storage, to: Storage): void;
+  /** Calls `write`, now and before each replay of the step that is being recorded, if one is: it may write host data. */
+  eachStep(write: () => void): void;
   /** Executes a kernel entry. */
   run(kernel: Kernel, entry: string, call: Dispatch): void;
   /** Resolves when everything dispatched so far has run. */

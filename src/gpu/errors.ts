@@ -25,6 +25,9 @@ export class DeviceError extends TilegradError {}
 /** A gradient that cannot be computed: a freed graph, a changed saved tensor, an op without a second derivative. */
 export class GradientError extends TilegradError {}
 
+/** A step that cannot be replayed as it was recorded. */
+export class CaptureError extends TilegradError {}
+
 /** A tensor used after its memory was freed. */
 export class DisposedError extends TilegradError {}
 

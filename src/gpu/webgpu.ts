@@ -6,13 +6,14 @@
  * a submit, since the queue would otherwise write first.
  */
 import { type Capabilities, capabilitiesOf, openDevice } from "./adapter.ts";
-import { BufferPool, GpuBuffer } from "./buffer-pool.ts";
+import { BufferPool, GpuBuffer, sizeClass } from "./buffer-pool.ts";
 import type { Device, ElementType, Memory, MemoryUse, Storage } from "./device.ts";
-import { DeviceError, DeviceLostError, GpuError, OutOfMemoryError, TilegradError } from "./errors.ts";
+import { CaptureError, DeviceError, DeviceLostError, GpuError, OutOfMemoryError, TilegradError } from "./errors.ts";
 import { INDEX_ERROR_WORDS, indexError } from "./index-error.ts";
 import type { Bindable, Dispatch, Family, Kernel, ReferenceArray } from "./kernel.ts";
 import { type Pipeline, PipelineCache, packParams } from "./pipelines.ts";
 import { platform } from "./platform.ts";
+import { type Range, type RecordedDispatch, Recording } from "./recording.ts";
 import type { Access } from "./wgsl.ts";
 
 export interface WebGpuOptions {
@@ -38,17 +39,12 @@ const LARGE_UPLOAD_BYTES = 2 ** 20;
 const MAX_BIND_GROUPS = 8192;
 const MAX_UNIFORMS = 2048;
 const GUARD_BYTES = 64;
+const NESTED = "a captured step is called inside of another; capture the outer one";
 
 // As a float a NaN or larger than anything, so that a kernel that reads a guard zone shows it; another one for each buffer,
 // so that one who writes there what was read behind other buffers, or adds it to what is there, is seen as well.
 function guardWord({ id }: GpuBuffer): number {
   return (id % 2 === 0 ? 0x7fc0_0000 : 0x7e00_0000) | (id & 0xffff);
-}
-
-interface Range {
-  readonly buffer: GpuBuffer;
-  readonly offset: number;
-  readonly size: number;
 }
 
 export class WebGpuDevice implements Device {
@@ -68,7 +64,7 @@ export class WebGpuDevice implements Device {
   readonly #gpu: GPUDevice;
   readonly #memoryLimit: number;
   readonly #guards: boolean;
-  readonly #pool: BufferPool;
+  readonly #pool = new BufferPool();
   readonly #staging = new Map<number, GPUBuffer[]>();
   readonly #pipelines: PipelineCache;
   readonly #bindGroups = new Map<string, GPUBindGroup>();
@@ -83,6 +79,10 @@ export class WebGpuDevice implements Device {
   #currentPipeline: Pipeline | null = null;
   #currentBindGroup: GPUBindGroup | null = null;
   #labels = new Set<string>();
+
+  #recording: Recording | null = null;
+  #mayWrite = true; // host data, while a step is recorded
+  readonly #recordings = new Set<Recording>();
 
   #storages = 0;
   #liveBytes = 0;
@@ -113,7 +113,6 @@ export class WebGpuDevice implements Device {
     this.maxStorageBytes = Math.min(gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize);
     this.#pipelines = new PipelineCache(gpu, capabilities);
     const usage = STORAGE_USAGE;
-    this.#pool = new BufferPool((size) => gpu.createBuffer({ size, usage }));
     const record = INDEX_ERROR_WORDS * 4;
     this.#indexErrors = new GpuBuffer(gpu.createBuffer({ size: record, usage, label: "indexErrors" }), record);
 
@@ -159,33 +158,51 @@ export class WebGpuDevice implements Device {
         `a tensor of ${length} elements needs ${bytes} bytes, and this adapter binds at most ${this.maxStorageBytes}; use a smaller batch or split the tensor`,
       );
     }
+    if (upload) this.#refuseWhileRecording("host data became a tensor inside of the step; make it outside");
     this.#reserve(bytes);
     // A host write must not go to a buffer that the open encoder uses; rather than a new large one, an idle one is awaited.
     if (upload && bytes >= LARGE_UPLOAD_BYTES) this.flush();
-    const buffer = this.#guards
-      ? this.#takeGuarded(bytes)
-      : this.#pool.take(Math.max(bytes, 16), upload ? this.#serial : undefined);
+    const buffer = this.#guards ? this.#takeGuarded(bytes) : this.#takeBuffer(bytes, upload);
+    this.#recording?.own(buffer);
     this.#storages++;
     this.#liveBytes += bytes;
     this.#peakBytes = Math.max(this.#peakBytes, this.#liveBytes);
     return buffer;
   }
 
+  #takeBuffer(bytes: number, upload: boolean): GpuBuffer {
+    const pooled = this.#recording?.pool.take(bytes) ?? this.#pool.take(bytes, upload ? this.#serial : undefined);
+    if (pooled) return pooled;
+    const size = sizeClass(bytes);
+    return new GpuBuffer(this.#gpu.createBuffer({ size, usage: STORAGE_USAGE }), size);
+  }
+
   free(memory: Memory, bytes: number): void {
     this.#storages--;
     this.#liveBytes -= bytes;
     if (this.#lost) return;
-    if (this.#guards) this.#retired.push({ buffer: memory as GpuBuffer, bytes });
-    else this.#pool.give(memory as GpuBuffer);
+    this.#retire(memory as GpuBuffer, bytes);
+  }
+
+  #retire(buffer: GpuBuffer, bytes: number): void {
+    if (buffer.owner) buffer.owner.pool.give(buffer);
+    else if (this.#guards) this.#retired.push({ buffer, bytes });
+    else this.#pool.give(buffer);
   }
 
   get memory(): MemoryUse {
     return {
       storages: this.#storages,
       liveBytes: this.#liveBytes,
-      pooledBytes: this.#pool.pooledBytes,
+      pooledBytes: this.#pooledBytes,
       peakBytes: this.#peakBytes,
     };
+  }
+
+  get #pooledBytes(): number {
+    let bytes = this.#pool.pooledBytes;
+    for (const { pool } of this.#recordings) bytes += pool.pooledBytes;
+    return bytes;
   }
 
   resetPeak(): void {
@@ -194,10 +211,10 @@ export class WebGpuDevice implements Device {
 
   // Makes room under the memory limit by giving the pooled buffers back, and refuses where that is not enough.
   #reserve(bytes: number): void {
-    if (this.#liveBytes + this.#pool.pooledBytes + bytes <= this.#memoryLimit) return;
-    const pooled = this.#pool.pooledBytes;
+    const pooled = this.#pooledBytes;
+    if (this.#liveBytes + pooled + bytes <= this.#memoryLimit) return;
     this.#clearPool();
-    if (this.#liveBytes + bytes <= this.#memoryLimit) return;
+    if (this.#liveBytes + this.#pooledBytes + bytes <= this.#memoryLimit) return;
     throw new OutOfMemoryError(
       `${bytes} bytes were asked for with ${this.#liveBytes} live and ${pooled} pooled, and the limit is ${this.#memoryLimit}. ` +
         "Free tensors with scope(() => ...), or, in a loop that never awaits, let the collector run with `await tg.sync()`.",
@@ -214,6 +231,7 @@ export class WebGpuDevice implements Device {
 
   write(storage: Storage, data: ReferenceArray): void {
     this.#assertAlive();
+    this.#refuseWhileRecording("host data was written inside of the step; write it outside");
     const buffer = storage.memory as GpuBuffer;
     if (buffer.lastUse === this.#serial) this.flush();
     const words = data instanceof Float64Array ? Float32Array.from(data) : data;
@@ -235,9 +253,31 @@ export class WebGpuDevice implements Device {
         : new Uint32Array(bytes);
   }
 
+  copy(from: Storage, to: Storage): void {
+    this.#assertAlive();
+    const rangeOf = ({ memory, offset, bytes }: Storage): Range => ({
+      buffer: memory as GpuBuffer,
+      offset: offset * 4,
+      size: bytes,
+    });
+    this.#recording?.bind(from, false);
+    this.#recording?.bind(to, true);
+    if (to.bytes > 0) this.#encodeCopy(rangeOf(from), rangeOf(to));
+    to.markWritten();
+  }
+
+  #encodeCopy(from: Range, to: Range): void {
+    const encoder = this.#openEncoder();
+    this.#endPass();
+    encoder.copyBufferToBuffer(from.buffer.buffer, from.offset, to.buffer.buffer, to.offset, to.size);
+    for (const { buffer } of [from, to]) buffer.lastUse = this.#serial;
+    this.#recording?.add({ from, to });
+  }
+
   // Copies a range and, if a kernel may have recorded an index error, the record, into one staging buffer.
   async #readBack({ buffer, offset, size }: Range): Promise<ArrayBuffer> {
     this.#assertAlive();
+    this.#refuseWhileRecording("a tensor was read back inside of the step; return it and read it outside");
     const record = this.#mayHaveIndexError ? INDEX_ERROR_WORDS * 4 : 0;
     this.#mayHaveIndexError = false;
     const staging = this.#takeStaging(size + record);
@@ -290,7 +330,20 @@ export class WebGpuDevice implements Device {
     this.#assertAlive();
     const pipeline = this.#pipelines.get(kernel, entry, this.family, constants);
     const scratch: GpuBuffer[] = [];
-    const { bindGroup, outputs } = this.#bind(pipeline, bind, params, scratch);
+    const { bindGroup, ranges, outputs } = this.#bind(pipeline, bind, params, scratch);
+    const immediates =
+      pipeline.params && pipeline.paramsBinding === null ? packParams(pipeline.label, pipeline.params, params) : null;
+    this.#encode({ pipeline, bindGroup, ranges, immediates, groups: Math.min(groups, this.maxGroups) });
+    if (this.#recording) {
+      const dispatch = { pipeline, bindGroup, ranges, groups: Math.min(groups, this.maxGroups) };
+      this.#recording.add({ ...dispatch, immediates: immediates && immediates.slice() });
+    }
+    for (const output of outputs) output.markWritten();
+    for (const buffer of scratch) (buffer.owner?.pool ?? this.#pool).give(buffer);
+    if (this.#encoded >= DISPATCHES_PER_SUBMIT) this.flush();
+  }
+
+  #encode({ pipeline, bindGroup, immediates, groups }: RecordedDispatch): void {
     const pass = this.#openPass();
     if (this.#currentPipeline !== pipeline) {
       pass.setPipeline(pipeline.pipeline);
@@ -301,14 +354,10 @@ export class WebGpuDevice implements Device {
       pass.setBindGroup(0, bindGroup);
       this.#currentBindGroup = bindGroup;
     }
-    if (pipeline.params && pipeline.paramsBinding === null) {
-      pass.setImmediates(0, packParams(pipeline.label, pipeline.params, params));
-    }
-    pass.dispatchWorkgroups(Math.min(groups, this.maxGroups));
-    for (const output of outputs) output.markWritten();
-    for (const buffer of scratch) this.#pool.give(buffer);
+    if (immediates) pass.setImmediates(0, immediates);
+    pass.dispatchWorkgroups(groups);
     this.counters.dispatches++;
-    if (++this.#encoded >= DISPATCHES_PER_SUBMIT) this.flush();
+    this.#encoded++;
   }
 
   // The bind group of this call, from the cache where the same ranges were bound before.
@@ -323,6 +372,7 @@ export class WebGpuDevice implements Device {
     for (const { name, access, elementBytes } of pipeline.bindings) {
       if (name === "indexErrors") {
         this.#mayHaveIndexError = true;
+        if (this.#recording) this.#recording.mayHaveIndexError = true;
         ranges.push({ buffer: this.#indexErrors, offset: 0, size: this.#indexErrors.bytes });
         continue;
       }
@@ -333,6 +383,7 @@ export class WebGpuDevice implements Device {
           `kernel ${pipeline.label}: "${name}" is on ${storage.device.name}, expected ${this.name}`,
         );
       if (access === "read_write") outputs.push(storage);
+      this.#recording?.bind(storage, access === "read_write");
       const guard =
         this.#guarded.get(storage.memory as GpuBuffer) === storage.bytes && access !== "uniform" ? GUARD_BYTES : 0;
       ranges.push({
@@ -364,7 +415,7 @@ export class WebGpuDevice implements Device {
       });
       this.#bindGroups.set(key, bindGroup);
     }
-    return { bindGroup, outputs };
+    return { bindGroup, ranges, outputs };
   }
 
   // WebGPU refuses one buffer bound for reading and for writing, even in ranges that do not meet: the read one is copied.
@@ -374,11 +425,10 @@ export class WebGpuDevice implements Device {
       if (isWritten(pipeline.bindings[i]!.access)) continue;
       const { buffer, offset, size } = ranges[i]!;
       if (!ranges.some((other, j) => other.buffer === buffer && isWritten(pipeline.bindings[j]!.access))) continue;
-      const copy = this.#pool.take(size);
+      const copy = this.#takeBuffer(size, false);
+      this.#recording?.own(copy);
       scratch.push(copy);
-      const encoder = this.#openEncoder();
-      this.#endPass();
-      encoder.copyBufferToBuffer(buffer.buffer, offset, copy.buffer, 0, size);
+      this.#encodeCopy({ buffer, offset, size }, { buffer: copy, offset: 0, size });
       ranges[i] = { buffer: copy, offset: 0, size };
     }
   }
@@ -391,7 +441,7 @@ export class WebGpuDevice implements Device {
     if (!buffer) {
       if (this.#uniforms.size >= MAX_UNIFORMS) {
         this.flush();
-        for (const { buffer } of this.#uniforms.values()) buffer.destroy();
+        for (const { buffer, pins } of this.#uniforms.values()) if (pins === 0) buffer.destroy();
         this.#uniforms.clear();
         this.#bindGroups.clear();
       }
@@ -442,6 +492,74 @@ export class WebGpuDevice implements Device {
     if (this.#labels.size > 64) this.#labels = new Set([...this.#labels].slice(-16));
   }
 
+  // --- recording and replay
+
+  /**
+   * Runs `fn` and keeps what it had the device do.
+   *
+   * @throws CaptureError if it did something that cannot be done again: it wrote host data, or read a tensor back
+   */
+  record<R>(fn: () => R): { result: R; recording: Recording } {
+    if (this.#recording)
+      throw new CaptureError("capture: a captured step is called inside of another; capture the outer one");
+    const recording = new Recording();
+    this.#recordings.add(recording);
+    this.#recording = recording;
+    this.#mayWrite = false;
+    let isWhole = false;
+    try {
+      const result = fn();
+      if (recording.fault) throw recording.fault;
+      isWhole = true;
+      return { result, recording };
+    } finally {
+      this.#recording = null;
+      this.#mayWrite = true;
+      if (!isWhole) this.release(recording);
+    }
+  }
+
+  /** Does again what was recorded. @throws CaptureError if a tensor that it uses is gone */
+  replay(recording: Recording): void {
+    this.#assertAlive();
+    this.#refuseWhileRecording(NESTED);
+    recording.checkAlive();
+    for (const prepare of recording.preparations) prepare();
+    for (const command of recording.commands) {
+      if ("pipeline" in command) this.#encode(command);
+      else this.#encodeCopy(command.from, command.to);
+    }
+    for (const buffer of recording.buffers) buffer.lastUse = this.#serial;
+    for (const storage of recording.written) storage.markWritten();
+    if (recording.mayHaveIndexError) this.#mayHaveIndexError = true;
+    if (this.#encoded >= DISPATCHES_PER_SUBMIT) this.flush();
+  }
+
+  /** Gives a recording's memory back, apart from what tensors still use. */
+  release(recording: Recording): void {
+    if (!this.#recordings.delete(recording)) return;
+    for (const buffer of recording.buffers) buffer.pins--;
+    for (const buffer of recording.owned) buffer.owner = null;
+    for (const buffer of recording.pool.drain()) this.#retire(buffer, this.#guarded.get(buffer) ?? 0);
+  }
+
+  eachStep(write: () => void): void {
+    this.#recording?.preparations.push(write);
+    const before = this.#mayWrite;
+    this.#mayWrite = true;
+    try {
+      write();
+    } finally {
+      this.#mayWrite = before;
+    }
+  }
+
+  #refuseWhileRecording(what: string): void {
+    if (!this.#recording || this.#mayWrite) return;
+    this.#recording.fault ??= new CaptureError(`capture: ${what}`);
+    throw this.#recording.fault;
+  }
+
   // --- errors
 
   #recentKernels(): string {
@@ -450,7 +568,7 @@ export class WebGpuDevice implements Device {
 
   #keepError(error: GPUError): void {
     if (this.#error) return;
-    const pooled = this.#pool.pooledBytes;
+    const pooled = this.#pooledBytes;
     this.#error =
       error instanceof GPUOutOfMemoryError
         ? new OutOfMemoryError(

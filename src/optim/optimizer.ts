@@ -120,16 +120,12 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
   /** Changes every parameter that has a gradient; the others stay as they are, and no step of theirs is counted. */
   step(): void {
     for (const { packed, parameters, options } of this.#groups) {
+      this.#device.eachStep(() => packed.writeOptions(this.#settings(options)));
       packed.step(
         parameters.map(({ grad }) => grad),
         this.#settings(options),
       );
     }
-  }
-
-  /** Brings options that have changed to the device. `step` does it; before a recorded step is replayed, call this. */
-  writeOptions(): void {
-    for (const { packed, options } of this.#groups) packed.writeOptions(this.#settings(options));
   }
 
   /** Sets the gradients of all parameters to null. */

@@ -106,7 +106,7 @@ export class PackedTensors {
     }
   }
 
-  /** Brings the options to the device if they have changed. */
+  /** Brings the options to the device if they have changed; before each step. */
   writeOptions({ hyper }: Settings): void {
     const words = this.#algorithm.hyper(hyper);
     if (this.#writtenHyper?.every((word, k) => word === words[k])) return;
@@ -121,7 +121,6 @@ export class PackedTensors {
    */
   step(gradients: readonly (Tensor | null)[], settings: Settings): void {
     this.prepareState(settings);
-    this.writeOptions(settings);
     this.#writeEnabled(gradients);
     if (gradients.every((gradient) => gradient === null)) return;
     const { flags } = settings;

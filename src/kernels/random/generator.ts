@@ -5,6 +5,7 @@
 import { setRandomReplay } from "../../autograd/checkpoint.ts";
 import { type Device, Storage } from "../../gpu/device.ts";
 import { ValueError } from "../../gpu/errors.ts";
+import { setStepRandomness } from "../../tensor/capture.ts";
 import { keep } from "../../tensor/scope.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 
@@ -22,7 +23,8 @@ export interface RandomGeneratorState {
 }
 
 interface Generator {
-  readonly randomState: Tensor;
+  /** Made at the first call. */
+  randomState: Tensor | null;
   calls: number;
 }
 
@@ -55,26 +57,62 @@ export function setRandomState(state: RandomGeneratorState): void {
   seed = state.seed;
   restored = state.calls;
   // A graph that drew from an old state holds its own handle on it.
-  for (const { randomState } of generators.values()) randomState.dispose();
+  for (const { randomState } of generators.values()) randomState?.dispose();
   generators.clear();
 }
 
 /** The numbers of the next random call on a device. */
 export function nextStream(device: Device): RandomStream {
   const generator = generatorOf(device);
+  generator.randomState ??= stateTensor(device);
   return { randomState: generator.randomState, stream: generator.calls++ };
 }
 
 function generatorOf(device: Device): Generator {
   let generator = generators.get(device);
   if (!generator) {
-    const words = Uint32Array.of(seed % 2 ** 32, Math.floor(seed / 2 ** 32), 0, 0);
-    const state = keep(new Tensor(Storage.from(device, "u32", words), [4], "u32"));
-    generator = { randomState: state, calls: restored[device.name] ?? 0 };
+    generator = { randomState: null, calls: restored[device.name] ?? 0 };
     generators.set(device, generator);
   }
   return generator;
 }
+
+function stateTensor(device: Device): Tensor {
+  return keep(new Tensor(Storage.from(device, "u32", stateWords(0)), [4], "u32"));
+}
+
+/** What kernels read: the key, and what is added to the number of a call. */
+function stateWords(base: number): Uint32Array {
+  return Uint32Array.of(seed % 2 ** 32, Math.floor(seed / 2 ** 32), base, 0);
+}
+
+// A captured step numbers its calls from 0, and the calls before it are the base, which is data.
+setStepRandomness((device) => {
+  const randomState = stateTensor(device);
+  let callsPerStep: number | null = null;
+  const writeBase = () => {
+    if (callsPerStep !== 0) device.write(randomState.storage, stateWords(generatorOf(device).calls));
+  };
+  return {
+    record(step) {
+      const generator = generatorOf(device);
+      const ofStep: Generator = { randomState, calls: 0 };
+      device.eachStep(writeBase);
+      generators.set(device, ofStep);
+      try {
+        return step();
+      } finally {
+        generators.set(device, generator);
+        callsPerStep = ofStep.calls;
+        generator.calls += callsPerStep;
+      }
+    },
+    advance: () => {
+      generatorOf(device).calls += callsPerStep ?? 0;
+    },
+    dispose: () => randomState.dispose(),
+  };
+});
 
 // Activation checkpointing runs a function again with the numbers it drew the first time.
 setRandomReplay(() => {

@@ -1,0 +1,130 @@
+/**
+ * What a device was asked to do while a step ran, to be done again without the code that asked for it.
+ *
+ * Invariant: the buffers that were allocated meanwhile belong to the recording until it is released, so that what its
+ * bind groups name stays as it was. Within the step they were reused as ever, which is the plan of its memory.
+ */
+import { BufferPool, type GpuBuffer } from "./buffer-pool.ts";
+import type { Storage } from "./device.ts";
+import { CaptureError } from "./errors.ts";
+import type { Pipeline } from "./pipelines.ts";
+
+/** A range of a buffer, in bytes. */
+export interface Range {
+  readonly buffer: GpuBuffer;
+  readonly offset: number;
+  readonly size: number;
+}
+
+export interface RecordedDispatch {
+  readonly pipeline: Pipeline;
+  readonly bindGroup: GPUBindGroup;
+  readonly ranges: readonly Range[];
+  readonly immediates: Uint32Array<ArrayBuffer> | null;
+  readonly groups: number;
+}
+
+export interface RecordedCopy {
+  readonly from: Range;
+  readonly to: Range;
+}
+
+export class Recording {
+  readonly commands: (RecordedDispatch | RecordedCopy)[] = [];
+  /** Buffers that were allocated meanwhile. */
+  readonly owned = new Set<GpuBuffer>();
+  /** Those of them that no storage uses any more. */
+  readonly pool = new BufferPool();
+  /** Storages that were there before. */
+  readonly outer = new Set<Storage>();
+  /** Those of them that the step writes. */
+  readonly written = new Set<Storage>();
+  /** Every buffer that a command names. */
+  readonly buffers = new Set<GpuBuffer>();
+  /** To be called before each replay: they bring to the device what changes from step to step. */
+  readonly preparations: (() => void)[] = [];
+  mayHaveIndexError = false;
+  /** What makes the step impossible to replay. */
+  fault: CaptureError | null = null;
+
+  own(buffer: GpuBuffer): void {
+    buffer.owner = this;
+    this.owned.add(buffer);
+  }
+
+  add(command: RecordedDispatch | RecordedCopy): void {
+    this.commands.push(command);
+    for (const { buffer } of "pipeline" in command ? command.ranges : [command.from, command.to]) this.use(buffer);
+  }
+
+  use(buffer: GpuBuffer): void {
+    if (this.buffers.has(buffer)) return;
+    this.buffers.add(buffer);
+    buffer.pins++;
+  }
+
+  /** Notes that a command binds a storage. */
+  bind(storage: Storage, isWritten: boolean): void {
+    if ((storage.memory as GpuBuffer).owner === this) return;
+    this.outer.add(storage);
+    if (isWritten) this.written.add(storage);
+  }
+
+  /** @throws CaptureError if a tensor that the step uses is gone or has other memory now */
+  checkAlive(): void {
+    for (const storage of this.outer) {
+      if (!storage.alive) {
+        throw new CaptureError(
+          "capture: a tensor that the step uses was freed or replaced since; capture the step again after such a change",
+        );
+      }
+    }
+  }
+
+  /**
+   * Says where another recording of the same step differs; what differs would be frozen by a replay.
+   *
+   * @returns null if they do the same
+   */
+  differenceFrom(other: Recording): string | null {
+    const twin = new Map<GpuBuffer, GpuBuffer>();
+    const isSame = (a: Range, b: Range) => {
+      if (a.offset !== b.offset || a.size !== b.size) return false;
+      if (a.buffer.owner !== this || b.buffer.owner !== other) return a.buffer === b.buffer;
+      if (!twin.has(a.buffer)) twin.set(a.buffer, b.buffer);
+      return twin.get(a.buffer) === b.buffer;
+    };
+    for (const [i, a] of this.commands.entries()) {
+      const b = other.commands[i];
+      if (!b) return `it ran ${other.commands.length} commands, then ${this.commands.length}`;
+      if (!("pipeline" in a) || !("pipeline" in b)) {
+        if ("pipeline" in a || "pipeline" in b || !isSame(a.from, b.from) || !isSame(a.to, b.to)) {
+          return `command ${i} copied other memory the second time`;
+        }
+        continue;
+      }
+      const { label, bindings, params } = a.pipeline;
+      if (a.pipeline !== b.pipeline) {
+        return a.pipeline.label === b.pipeline.label
+          ? `${label} was compiled with other constants the second time`
+          : `it ran ${b.pipeline.label}, the second time ${label}`;
+      }
+      if (a.groups !== b.groups) return `${label} ran ${b.groups} workgroups, the second time ${a.groups}`;
+      const word = a.immediates?.findIndex((value, at) => value !== b.immediates![at]) ?? -1;
+      if (word >= 0) {
+        const field = params!.fields.findLast(({ wordOffset }) => wordOffset <= word);
+        return `${label}: the param "${field!.name}" changed; what changes from step to step has to be a tensor`;
+      }
+      const range = a.ranges.findIndex((one, at) => !isSame(one, b.ranges[at]!));
+      if (range >= 0) {
+        const name = bindings[range]?.name ?? "params";
+        return name === "params"
+          ? `${label}: its params changed; what changes from step to step has to be a tensor`
+          : `${label}: "${name}" was another tensor the second time`;
+      }
+    }
+    return this.commands.length === other.commands.length
+      ? null
+      : `it ran ${other.commands.length} commands, then ${this.commands.length}`;
+  }
+}
