@@ -64,7 +64,9 @@ describe("IDX files", () => {
     await write("t10k-images-idx3-ubyte.gz", gzipSync(idxImages(1, 2, 1)).subarray(0, 20));
     await rm(join(folder, "t10k-images-idx3-ubyte"));
     await refused("ends too early; check that it was written whole");
-    await expect(readImageFolder(folder, { size: { height: 4, width: 4 } })).rejects.toThrow("used as they are");
+    await expect(readImageFolder(folder, { size: { height: 4, width: 4 } })).rejects.toThrow(
+      "its images are grey and 1 x 2 pixels, and are used as they are",
+    );
   });
 });
 

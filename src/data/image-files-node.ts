@@ -104,9 +104,6 @@ async function listFolder(folder: string): Promise<string[]> {
 // --- IDX
 
 async function readIdxFolder(folder: string, names: readonly string[], options: ImageOptions): Promise<ImageFolder> {
-  if (options.size || options.channels === 3) {
-    throw new DataError(`${folder}: IDX images are used as they are, grey and of their own size`);
-  }
   const read = async (part: string, what: string): Promise<{ file: string; array: IdxArray } | null> => {
     const name = names.find((name) => IDX_NAME.test(name) && name.startsWith(`${part}-${what}`));
     if (name === undefined) return null;
@@ -135,6 +132,10 @@ async function readIdxFolder(folder: string, names: readonly string[], options: 
   };
   const train = await readPart("train");
   if (!train) throw new DataError(`${folder}: there are no training images (train-images-idx3-ubyte); add them`);
+  const { height, width } = options.size ?? train.shape;
+  if (options.channels === 3 || height !== train.shape.height || width !== train.shape.width) {
+    throw new DataError(`${folder}: its images are grey and ${sizeText(train.shape)}, and are used as they are`);
+  }
   const test = (await readPart("t10k")) ?? (await readPart("test"));
   if (test && (test.shape.height !== train.shape.height || test.shape.width !== train.shape.width)) {
     throw new DataError(`${folder}: test images are ${sizeText(test.shape)}, training images ${sizeText(train.shape)}`);
