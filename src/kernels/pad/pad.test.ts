@@ -38,18 +38,24 @@ test("constant puts a value around, and cuts where pads are negative", async () 
   );
 });
 
-test.each(["reflect", "replicate"] as const)("%s continues the tensor", async (mode) => {
+test.each(["reflect", "replicate", "circular"] as const)("%s continues the tensor", async (mode) => {
   const samples = shapes({ min: 1, maxRank: 3 }).chain((shape) =>
     fc.record({
       shape: fc.constant(shape),
       pads: fc.tuple(
-        ...shape.map((n) => fc.tuple(fc.nat(mode === "reflect" ? n - 1 : 4), fc.nat(mode === "reflect" ? n - 1 : 4))),
+        ...shape.map((n) => {
+          const most = { reflect: n - 1, replicate: 4, circular: n }[mode];
+          return fc.tuple(fc.nat(most), fc.nat(most));
+        }),
       ),
       dtype: dtypes,
     }),
   );
-  const source = (i: number, n: number) =>
-    mode === "replicate" ? Math.min(Math.max(i, 0), n - 1) : i < 0 ? -i : i >= n ? 2 * (n - 1) - i : i;
+  const source = {
+    reflect: (i: number, n: number) => (i < 0 ? -i : i >= n ? 2 * (n - 1) - i : i),
+    replicate: (i: number, n: number) => Math.min(Math.max(i, 0), n - 1),
+    circular: (i: number, n: number) => (i + n) % n,
+  }[mode];
   await fc.assert(
     fc.asyncProperty(samples, async ({ shape, pads, dtype }) => {
       const x = counting(shape, dtype);
@@ -80,6 +86,7 @@ test("values", async () => {
   ]);
   expect(await pad(x, [[2, 2]], { mode: "reflect" }).toArray()).toEqual([3, 2, 1, 2, 3, 2, 1]);
   expect(await pad(x, [[2, 1]], { mode: "replicate" }).toArray()).toEqual([1, 1, 1, 2, 3, 3]);
+  expect(await pad(x, [[2, 1]], { mode: "circular" }).toArray()).toEqual([2, 3, 1, 2, 3, 1]);
 });
 
 for (const [shape, pads, options] of [
@@ -165,6 +172,14 @@ for (const [shape, pads, options] of [
     ],
     { mode: "replicate" },
   ],
+  [
+    [3, 5],
+    [
+      [3, 1],
+      [0, 2],
+    ],
+    { mode: "circular" },
+  ],
 ] as const) {
   test(`[${shape}] by ${JSON.stringify(pads)} ${JSON.stringify(options)}`, () =>
     checkOp((x) => pad(x, pads, options), [shape], { second: true }));
@@ -209,6 +224,7 @@ test("errors", () => {
     ),
   ).toThrow('pad: "replicate" on axis 0 of size 2 has [-1, 0], expected whole numbers from 0 up');
   expect(() => pad(zeros([0]), [[0, 1]], { mode: "replicate" })).toThrow("expected whole numbers from 0 to 0");
+  expect(() => pad(zeros([2]), [[0, 3]], { mode: "circular" })).toThrow("expected whole numbers from 0 to 2");
   expect(() =>
     pad(
       x,

@@ -13,21 +13,23 @@ type Pair = readonly [before: number, after: number];
 
 export interface PadOptions {
   /**
-   * What the new elements are: `value`; the tensor mirrored at its border elements, which are not repeated; or copies of
-   * the border elements. "constant" by default.
+   * What the new elements are: `value`; the tensor mirrored at its border elements, which are not repeated; copies of the
+   * border elements; or those of the other end. "constant" by default.
    */
-  mode?: "constant" | "reflect" | "replicate";
+  mode?: "constant" | BorderMode;
   /** 0 by default. */
   value?: number;
 }
+
+type BorderMode = "reflect" | "replicate" | "circular";
 
 /**
  * Adds elements before and after along each axis.
  *
  * @param pads [before, after] for every axis, from the first; "constant" takes negative ones too, which remove elements
  * @throws ShapeError unless there is a pair per axis
- * @throws ValueError for a pair that the mode cannot do: "reflect" adds fewer elements than the axis has, and
- *   "replicate" needs an element to copy
+ * @throws ValueError for a pair that the mode cannot do: "reflect" adds fewer elements than the axis has,
+ *   "circular" no more, and "replicate" needs an element to copy
  * @example
  * pad(images, [[0, 0], [0, 0], [1, 1], [1, 1]]);   // a border of zeros around [n, c, h, w]
  */
@@ -42,8 +44,8 @@ export function pad(x: Tensor, pads: readonly Pair[], options: PadOptions = {}):
   const wrong = pads.flat().find((count) => !Number.isInteger(count));
   if (wrong !== undefined) throw new ValueError(`pad: pads have ${wrong}, expected whole numbers`);
   if (mode === "constant") return padConstant(x, pads, value);
-  if (mode !== "reflect" && mode !== "replicate")
-    throw new ValueError(`pad: mode is "${mode}", expected constant, reflect or replicate`);
+  if (mode !== "reflect" && mode !== "replicate" && mode !== "circular")
+    throw new ValueError(`pad: mode is "${mode}", expected constant, reflect, replicate or circular`);
   let y = x;
   for (const [axis, [before, after]] of pads.entries()) {
     if (before === 0 && after === 0) continue;
@@ -70,9 +72,9 @@ function padConstant(x: Tensor, pads: readonly Pair[], value: number): Tensor {
 }
 
 // Where each element along the padded axis comes from, as an index.
-function borderSources(mode: "reflect" | "replicate", axis: number, n: number, pair: Pair, device: Device): Tensor {
+function borderSources(mode: BorderMode, axis: number, n: number, pair: Pair, device: Device): Tensor {
   const [before, after] = pair;
-  const most = mode === "reflect" ? n - 1 : n > 0 ? Number.POSITIVE_INFINITY : 0;
+  const most = { reflect: n - 1, circular: n, replicate: n > 0 ? Number.POSITIVE_INFINITY : 0 }[mode];
   if (pair.some((count) => count < 0 || count > most)) {
     const range = Number.isFinite(most) ? `from 0 to ${Math.max(most, 0)}` : "from 0 up";
     throw new ValueError(
@@ -81,10 +83,16 @@ function borderSources(mode: "reflect" | "replicate", axis: number, n: number, p
   }
   const sequence = (start: number, end: number, step: number) => arange(start, end, step, { dtype: "i32", device });
   const copies = (count: number, position: number) => full([count], position, { dtype: "i32", device });
+  const borders = {
+    reflect: [() => sequence(before, 0, -1), () => sequence(n - 2, n - 2 - after, -1)],
+    replicate: [() => copies(before, 0), () => copies(after, n - 1)],
+    circular: [() => sequence(n - before, n, 1), () => sequence(0, after, 1)],
+  } as const;
+  const [front, back] = borders[mode];
   return scope(() => {
     const parts = [sequence(0, n, 1)];
-    if (before > 0) parts.unshift(mode === "reflect" ? sequence(before, 0, -1) : copies(before, 0));
-    if (after > 0) parts.push(mode === "reflect" ? sequence(n - 2, n - 2 - after, -1) : copies(after, n - 1));
+    if (before > 0) parts.unshift(front());
+    if (after > 0) parts.push(back());
     return concat(parts);
   });
 }
