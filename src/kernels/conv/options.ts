@@ -11,6 +11,11 @@ import type { Pair } from "./geometry.ts";
 /** One number for both axes, or [vertical, horizontal]. */
 export type PerAxis = number | Pair;
 
+/** @returns [vertical, horizontal] */
+export function pairOf(value: PerAxis): Pair {
+  return typeof value === "number" ? [value, value] : value;
+}
+
 /**
  * A number per axis of an option.
  *
@@ -19,7 +24,7 @@ export type PerAxis = number | Pair;
  * @throws ValueError
  */
 export function perAxis(op: string, name: string, value: PerAxis, least: 0 | 1, axes: 1 | 2): Pair {
-  const values: readonly number[] = typeof value === "number" ? [value, value] : value;
+  const values: readonly number[] = pairOf(value);
   const fits = Array.isArray(values) && values.length === 2 && values.every((x) => Number.isInteger(x) && x >= least);
   if (!fits || (axes === 1 && typeof value !== "number")) {
     const one = `a whole number${least === 0 ? " from 0 up" : " above 0"}`;
