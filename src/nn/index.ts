@@ -30,6 +30,14 @@ export {
 } from "./activation.ts";
 export { type AttentionOptions, MultiheadAttention, type MultiheadAttentionOptions } from "./attention.ts";
 export { ModuleList, Sequential } from "./containers.ts";
+export {
+  Conv1d,
+  Conv2d,
+  type ConvLayerOptions,
+  ConvTranspose1d,
+  ConvTranspose2d,
+  type ConvTransposeLayerOptions,
+} from "./convolution.ts";
 export { Dropout } from "./dropout.ts";
 export { Embedding } from "./embedding.ts";
 export * as init from "./init.ts";
