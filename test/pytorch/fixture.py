@@ -54,6 +54,7 @@ def record(head, compute, call, without_gradient, torch_module):
         for i, x in enumerate(tensors)
     ]
     before = state_of(torch_module)
+    given = [array(x) for x in tensors]
     outputs = flatten(compute(*tensors))
     # Each output is weighted with 1, 2, 3, ... over its size, so that errors do not cancel.
     weights = [torch.arange(1.0, y.numel() + 1).reshape(y.shape) / y.numel() for y in outputs]
@@ -63,10 +64,13 @@ def record(head, compute, call, without_gradient, torch_module):
     case = {
         **head,
         "call": plan,
-        "tensors": [array(x) for x in tensors],
+        "tensors": given,
         "outputs": [array(y) for y in outputs],
         "gradients": [None if x.grad is None else array(x.grad) for x in tensors],
     }
+    changed = {str(i): array(x) for i, x in enumerate(tensors) if array(x) != given[i]}
+    if changed:
+        case["tensorsAfter"] = changed
     if torch_module is not None:
         after = state_of(torch_module)
         case["state"] = before

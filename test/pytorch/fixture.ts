@@ -29,6 +29,8 @@ interface Case {
   readonly tensors: readonly HostArray[];
   readonly outputs: readonly HostArray[];
   readonly gradients: readonly (HostArray | null)[];
+  /** Tensors that are changed in place, by their number. */
+  readonly tensorsAfter?: Readonly<Record<string, HostArray>>;
   readonly state: Readonly<Record<string, HostArray>>;
   readonly stateGradients: Readonly<Record<string, HostArray>>;
   readonly stateAfter: Readonly<Record<string, HostArray>>;
@@ -77,6 +79,9 @@ async function check(one: Case, device: DeviceName & keyof typeof TOLERANCE, wha
   for (const [i, expected] of one.outputs.entries()) await compare(`output ${i}`, outputs[i], expected);
   for (const [i, expected] of one.gradients.entries()) {
     if (expected) await compare(`gradient of tensor ${i}`, tensors[i]!.grad, expected);
+  }
+  for (const [i, expected] of Object.entries(one.tensorsAfter ?? {})) {
+    await compare(`tensor ${i} afterwards`, tensors[Number(i)], expected);
   }
   const parameters = module?.namedParameters();
   for (const [key, expected] of Object.entries(one.stateGradients ?? {})) {
