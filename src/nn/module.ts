@@ -7,6 +7,7 @@
 import { Storage } from "../gpu/device.ts";
 import { TilegradError, ValueError } from "../gpu/errors.ts";
 import type { ReferenceArray } from "../gpu/kernel.ts";
+import { encode } from "../kernels/creation/creation.ts";
 import { copyInto } from "../kernels/strided-copy/strided-copy.ts";
 import { type DeviceName, deviceNamed } from "../tensor/device.ts";
 import { type DType, elementType } from "../tensor/dtype.ts";
@@ -36,8 +37,8 @@ export class Buffer<D extends DType = DType> extends Tensor<D> {
   }
 }
 
-/** One entry of a state dict: a tensor, or host data of the right dtype with its shape. */
-export type StateValue = Tensor | { readonly shape: Shape; readonly data: ReferenceArray };
+/** One entry of a state dict: a tensor, or numbers with their shape, which are converted to what they are loaded into. */
+export type StateValue = Tensor | { readonly shape: Shape; readonly data: ReferenceArray | BigInt64Array };
 
 /** A module from one tensor to one. */
 export interface TensorModule extends Module {
@@ -161,7 +162,7 @@ export abstract class Module {
     for (const [name, tensor] of own) {
       const value = state.get(name)!;
       if (value instanceof Tensor) copyInto(value, tensor.storage);
-      else tensor.device.write(tensor.storage, value.data);
+      else tensor.device.write(tensor.storage, encode(toNumbers(value.data), tensor.dtype, tensor.device.wordBytes));
     }
   }
 
@@ -176,6 +177,10 @@ export abstract class Module {
     }
     return this;
   }
+}
+
+function toNumbers(data: ReferenceArray | BigInt64Array): ArrayLike<number> {
+  return data instanceof BigInt64Array ? Array.from(data, Number) : data;
 }
 
 type Visit = (name: string, value: unknown) => void;
