@@ -6,6 +6,7 @@ import { checkpoint } from "../../autograd/checkpoint.ts";
 import { withDevice } from "../../tensor/device.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { full, ones, tensor, zeros } from "../creation/creation.ts";
+import { groupNorm } from "../group-norm/group-norm.ts";
 import { rand, randn } from "../random/random.ts";
 import { type BatchNormOptions, batchNorm } from "./batch-norm.ts";
 
@@ -65,6 +66,10 @@ for (const shape of [
   const [, channels] = shape as [number, number];
   test(`batchNorm of many elements per channel [${shape}]`, () => checkOp(training, [shape, [channels], [channels]]));
 }
+
+// What group norm needs of the kernels: several samples, and several channels in a set.
+test("sets of several channels", () =>
+  checkOp((x, weight, bias) => groupNorm(x!, 3, weight, bias, { eps: 0.01 }), [[2, 6, 5], [6], [6]]));
 
 describe("batchNorm without weight, without bias, without both", () => {
   const parts: [string, (shape: number[]) => [CheckedOp, number[][]]][] = [

@@ -71,8 +71,9 @@ test("groupNorm of drawn shapes", () =>
       fc.array(fc.integer({ min: 1, max: 9 }), { maxLength: 3 }),
       fc.integer(),
       (n, groups, perGroup, rest, seed) => {
-        const channels = groups * perGroup;
-        return checkOp(inGroups(groups), [[n + 1, channels, ...rest], [channels], [channels]], { seed });
+        // One value alone has the gradient 0, of which rounding leaves a little.
+        const channels = groups * (perGroup + Number(rest.every((size) => size === 1)));
+        return checkOp(inGroups(groups), [[n, channels, ...rest], [channels], [channels]], { seed });
       },
     ),
     { numRuns: cases(10) },
