@@ -284,3 +284,12 @@ test("errors", () => {
   expect(() => outer(rand([3]), a)).toThrow("outer: b has shape [3, 4], expected a vector");
   expect(() => dot(rand([3]), rand([4]))).toThrow("dot: b has shape [4], expected [3]");
 });
+
+test("the rows of a batch come out the same to the bit whatever else is in it, of a long k too", async () => {
+  const weight = rand([24, 2048]);
+  const x = rand([5, 9, 2048]);
+  const rows = (t: Tensor) => t.data().then((data) => Array.from(data.subarray(0, 2 * 24)));
+  const expected = await rows(linear(x.slice([0, 1], [0, 2]), weight));
+  for (const part of [x, x.slice([0, 1]), x.slice([0, 4], [0, 3])])
+    expect(await rows(linear(part, weight))).toEqual(expected);
+});

@@ -52,6 +52,9 @@ test("a long k is cut where the tiles are few, into parts that are a multiple of
   expect(planProduct(gpu, product(128, 128, 4096))).toMatchObject({ splits: 16, chunk: 256 });
   expect(planProduct(gpu, product(128, 128, 256))).toMatchObject({ splits: 1 });
   expect(planProduct(gpu, product(2048, 2048, 2048))).toMatchObject({ splits: 1 });
+  for (const device of [software, gpu]) {
+    expect(planProduct(device, product(32, 32, 4096, { rowsApart: true }))).toMatchObject({ splits: 1, chunk: 4096 });
+  }
 });
 
 test("GPUs get large tiles where these are enough to fill them and fit the shape", () => {

@@ -9,6 +9,8 @@ export interface ProductShape {
   readonly batches: number;
   readonly transposeA: boolean;
   readonly transposeB: boolean;
+  /** Whether a row must come out the same to the bit however many there are. Then k is not cut. */
+  readonly rowsApart?: boolean;
 }
 
 export interface ProductPlan {
@@ -113,15 +115,16 @@ export function countTiles(m: number, n: number, [rows, cols]: readonly [number,
   return Math.ceil(m / rows) * Math.ceil(n / cols);
 }
 
-// Cuts a long k where the tiles alone are too few.
+// Cuts a long k where the tiles alone are too few. How many there are depends on the number of rows.
 function split(
   shape: ProductShape,
   tile: readonly [number, number],
   wanted: { readonly workgroups: number; readonly chunk: number },
 ): { splits: number; chunk: number } {
-  const { m, n, k, batches } = shape;
+  const { m, n, k, batches, rowsApart = false } = shape;
   const tiles = countTiles(m, n, tile) * batches;
-  const parts = tiles === 0 ? 1 : Math.min(Math.floor(wanted.workgroups / tiles), Math.floor(k / wanted.chunk));
+  const parts =
+    tiles === 0 || rowsApart ? 1 : Math.min(Math.floor(wanted.workgroups / tiles), Math.floor(k / wanted.chunk));
   if (parts <= 1) return { splits: 1, chunk: k };
   const chunk = Math.ceil(k / parts / 16) * 16;
   return { splits: Math.ceil(k / chunk), chunk };

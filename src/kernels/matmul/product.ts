@@ -169,7 +169,16 @@ function layOut(op: string, { a, b, transposeA, transposeB }: Product): Layout {
     return { x, transpose, length, pitch: length, outer: axes > 1 ? own[0]! : 0, inner: own[axes - 1] ?? 0 };
   };
   return {
-    shape: { m: isOne ? m * sizeOf(batch) : m, n, k, batches: sizeOf(merged.shape), transposeA, transposeB },
+    shape: {
+      m: isOne ? m * sizeOf(batch) : m,
+      n,
+      k,
+      batches: sizeOf(merged.shape),
+      transposeA,
+      transposeB,
+      // A sequence must not depend on the others in its batch, nor on how far it is padded.
+      rowsApart: isOne && aBatch.length > 0,
+    },
     yShape,
     batchInner: merged.shape[axes - 1] ?? 1,
     a: operand(0, a, transposeA, aCols),
