@@ -1,92 +1,29 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { gradcheck } from "../autograd/gradcheck.ts";
+import { cases } from "../../test/devices.ts";
+import { gradcheckModule } from "../../test/gradcheck-module.ts";
 import { tensor } from "../kernels/creation/creation.ts";
 import { manualSeed } from "../kernels/random/generator.ts";
 import { rand, randn } from "../kernels/random/random.ts";
 import { memory, withDevice } from "../tensor/device.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { MultiheadAttention } from "./attention.ts";
-import { LearnedPositions, SinusoidalPositions } from "./positions.ts";
-import { TransformerEncoder } from "./transformer.ts";
-import { TransformerEncoderLayer } from "./transformer-layers.ts";
+import { RotaryPositions } from "./positions.ts";
+import { Transformer, TransformerDecoder, TransformerEncoder } from "./transformer.ts";
+import { TransformerDecoderLayer, TransformerEncoderLayer } from "./transformer-layers.ts";
 
 const host = async (x: Tensor) => Array.from(await x.data());
 
-// The textbook formula on host numbers: softmax(q kᵀ / sqrt(d)) v for each head, then the output projection.
-async function attentionByHand(layer: MultiheadAttention, x: number[][][], isPadding: boolean[][]): Promise<number[]> {
-  const d = x[0]![0]!.length;
-  const size = d / layer.heads;
-  const w = (await layer.inProjWeight!.toArray()) as number[][];
-  const b = (await layer.inProjBias!.toArray()) as number[];
-  const wo = (await layer.outProj.weight.toArray()) as number[][];
-  const bo = (await layer.outProj.bias!.toArray()) as number[];
-  const dot = (a: number[], c: number[]) => a.reduce((sum, value, i) => sum + value * c[i]!, 0);
-  const out: number[] = [];
-  for (const [n, rows] of x.entries()) {
-    const projected = rows.map((row) => w.map((weights, j) => dot(weights, row) + b[j]!));
-    const part = (row: number[], which: number, head: number) =>
-      row.slice(which * d + head * size, which * d + (head + 1) * size);
-    for (const query of projected) {
-      const joined: number[] = [];
-      for (let head = 0; head < layer.heads; head++) {
-        const q = part(query, 0, head);
-        const scores = projected.map((row, j) =>
-          isPadding[n]![j] ? -Infinity : dot(q, part(row, 1, head)) / Math.sqrt(size),
-        );
-        const top = Math.max(...scores);
-        const weights = scores.map((score) => Math.exp(score - top));
-        const total = weights.reduce((a, c) => a + c, 0);
-        for (let c = 0; c < size; c++) {
-          joined.push(projected.reduce((sum, row, j) => sum + (weights[j]! / total) * part(row, 2, head)[c]!, 0));
-        }
-      }
-      out.push(...wo.map((weights, j) => dot(weights, joined) + bo[j]!));
-    }
-  }
-  return out;
+/** [b, t], true from each sequence's length on. */
+function paddings(lengths: readonly number[], t: number): boolean[][] {
+  return lengths.map((length) => Array.from({ length: t }, (_, i) => i >= length));
 }
 
-describe("MultiheadAttention", () => {
-  test("is the textbook's formula, with padding, on both devices", async () => {
-    for (const device of ["webgpu", "cpu"] as const) {
-      manualSeed(1);
-      const layer = withDevice(device, () => new MultiheadAttention(6, 2));
-      const x = withDevice(device, () => randn([2, 5, 6]));
-      const isPadding = [
-        [false, false, false, true, true],
-        [false, false, false, false, false],
-      ];
-      const mask = tensor(isPadding, { device });
-      const expected = await attentionByHand(layer, (await x.toArray()) as number[][][], isPadding);
-      const actual = await host(layer.forward(x, x, x, { keyPaddingMask: mask }));
-      actual.forEach((value, i) => expect(value).toBeCloseTo(expected[i]!, 5));
-      // Three inputs that are equal but not one: the projections are separate products.
-      const apart = await host(layer.forward(x, x.clone(), x.clone(), { keyPaddingMask: mask }));
-      apart.forEach((value, i) => expect(value).toBeCloseTo(expected[i]!, 5));
-    }
-  });
-
-  test("has PyTorch's names and start", async () => {
-    const layer = new MultiheadAttention(8, 2);
-    expect([...layer.stateDict()].map(([name, { shape }]) => [name, shape])).toEqual([
-      ["in_proj_weight", [24, 8]],
-      ["in_proj_bias", [24]],
-      ["out_proj.weight", [8, 8]],
-      ["out_proj.bias", [8]],
-    ]);
-    expect(new Set(await host(layer.inProjBias!))).toEqual(new Set([0]));
-  });
-
-  test("errors", () => {
-    expect(() => new MultiheadAttention(6, 4)).toThrow(
-      "MultiheadAttention: features is 6, expected a multiple of heads, 4",
-    );
-    const layer = new MultiheadAttention(4, 2);
-    expect(() => layer.forward(rand([1, 2, 4]), undefined, undefined, { mask: rand([2, 2]) } as never)).toThrow(
-      'MultiheadAttention: unknown option "mask"; known: keyPaddingMask, attnMask, isCausal',
-    );
-  });
-});
+/** A batch whose sequences are filled up to t with rows of one number: [b, t, d]. */
+function padded(sequences: readonly number[][][], t: number, filling: number): Tensor {
+  const d = sequences[0]![0]!.length;
+  const row = new Array<number>(d).fill(filling);
+  return tensor(sequences.map((rows) => [...rows, ...new Array<number[]>(t - rows.length).fill(row)]));
+}
 
 describe("TransformerEncoder", () => {
   test.each([false, true])(
@@ -132,58 +69,281 @@ describe("TransformerEncoder", () => {
       "norm.bias",
     ]);
   });
+});
 
-  test("a sequence's result does not depend, to the bit, on its padding or its neighbours", async () => {
-    manualSeed(3);
-    const encoder = new TransformerEncoder(8, 2, 2, { feedForward: 16 }).eval();
-    const x = randn([1, 3, 8]);
-    const [sequence] = (await x.toArray()) as number[][][];
-    const other = (await randn([7, 8]).toArray()) as number[][];
-    const alone = await host(encoder.forward(x, { keyPaddingMask: tensor([[false, false, false]]) }));
-    for (const filling of [0, 7.5, Number.NaN]) {
-      const padded = [...sequence!, ...Array.from({ length: 4 }, () => new Array<number>(8).fill(filling))];
-      const mask = [new Array(7).fill(false), [false, false, false, true, true, true, true]];
-      const y = encoder.forward(tensor([other, padded]), { keyPaddingMask: tensor(mask) });
-      expect(await host(y.slice(1, "0:3"))).toEqual(alone);
+describe("TransformerDecoder", () => {
+  test("trains every parameter of a layer, in memory that its scopes give back", async () => {
+    manualSeed(2);
+    const decoder = new TransformerDecoder(8, 2, 2, { feedForward: 16, normFirst: true });
+    const [x, source] = [randn([2, 4, 8]), randn([2, 3, 8])];
+    decoder.forward(x, source).square().sum().backward();
+    for (const [name, parameter] of decoder.namedParameters()) {
+      const gradient = await host(parameter.grad!);
+      expect(
+        gradient.some((value) => Math.abs(value) > 1e-6),
+        name,
+      ).toBe(true);
     }
+    const before = memory().storages;
+    const y = decoder.forward(x, source);
+    y.sum().backward();
+    y.dispose();
+    expect(memory().storages - before).toBeLessThanOrEqual(1); // the sum
   });
 
-  test("passes gradcheck, before and after norms", async () => {
-    for (const normFirst of [false, true]) {
-      const layer = withDevice(
-        "cpu:f64",
-        () => new TransformerEncoderLayer(4, 2, { feedForward: 6, normFirst, activation: "gelu" }),
-      ).eval();
-      const mask = withDevice("cpu:f64", () => tensor([[false, false, true]]));
-      manualSeed(4);
-      await gradcheck((x) => layer.forward(x, { keyPaddingMask: mask }), [randn([1, 3, 4])]);
-    }
+  test("names are PyTorch's", () => {
+    const attention = ["in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias"];
+    const affine = ["weight", "bias"];
+    const of = (module: string, names: string[]) => names.map((name) => `layers.0.${module}.${name}`);
+    expect([...new TransformerDecoder(4, 1, 1, { feedForward: 4, finalNorm: true }).stateDict().keys()]).toEqual([
+      ...of("self_attn", attention),
+      ...of("multihead_attn", attention),
+      ...["linear1", "linear2", "norm1", "norm2", "norm3"].flatMap((module) => of(module, affine)),
+      "norm.weight",
+      "norm.bias",
+    ]);
+    expect([...new TransformerDecoder(4, 1, 1, { feedForward: 4, bias: false }).stateDict().keys()]).toEqual([
+      ...of("self_attn", ["in_proj_weight", "out_proj.weight"]),
+      ...of("multihead_attn", ["in_proj_weight", "out_proj.weight"]),
+      ...["linear1", "linear2", "norm1", "norm2", "norm3"].flatMap((module) => of(module, ["weight"])),
+    ]);
   });
 });
 
-describe("positions", () => {
-  test("sinusoidal ones are the paper's", async () => {
-    const layer = new SinusoidalPositions(4, { maxLength: 10 });
-    const y = (await layer.forward(tensor(new Float32Array(12), { shape: [1, 3, 4] })).toArray()) as number[][][];
-    expect(y[0]![2]![0]).toBeCloseTo(Math.sin(2), 6);
-    expect(y[0]![2]![1]).toBeCloseTo(Math.cos(2), 6);
-    expect(y[0]![2]![3]).toBeCloseTo(Math.cos(2 / 100), 6);
-    expect(layer.stateDict().size).toBe(0);
+describe("Transformer", () => {
+  test("has PyTorch's defaults, and starts as it does", async () => {
+    const small = new Transformer(4, 2, { encoderLayers: 1, decoderLayers: 2, feedForward: 16 });
+    expect([small.encoder.layers.length, small.decoder.layers.length]).toEqual([1, 2]);
+    const bounds: Record<string, number> = { linear1: Math.sqrt(6 / 20), in_proj_weight: Math.sqrt(6 / 16) };
+    for (const [name, parameter] of small.namedParameters()) {
+      const kind = Object.keys(bounds).find((kind) => name.includes(`${kind}`) && parameter.rank > 1);
+      if (!kind) continue;
+      const largest = Math.max(...(await host(parameter)).map(Math.abs));
+      expect(largest, name).toBeLessThan(bounds[kind]!);
+      expect(largest, name).toBeGreaterThan(0.8 * bounds[kind]!);
+    }
+    expect(small.stateDict().has("encoder.norm.weight") && small.stateDict().has("decoder.norm.bias")).toBe(true);
+    const usual = new Transformer(4, 2);
+    expect([usual.encoder.layers.length, usual.decoder.layers.length]).toEqual([6, 6]);
+    expect(usual.stateDict().get("encoder.layers.5.linear1.weight")!.shape).toEqual([2048, 4]);
+    expect(usual.decoder.layers.modules[0]!.dropout).toBe(0.1);
   });
 
-  test("learned ones are trained, and end somewhere", async () => {
-    const layer = new LearnedPositions(2, 3);
-    layer
-      .forward(randn([4, 2, 2]))
-      .sum()
-      .backward();
-    expect(await layer.positions.weight.grad!.toArray()).toEqual([
-      [4, 4],
-      [4, 4],
-      [0, 0],
+  test("generateSquareSubsequentMask is isCausal as a mask", async () => {
+    const mask = Transformer.generateSquareSubsequentMask(3);
+    const none = Number.NEGATIVE_INFINITY;
+    expect(await mask.toArray()).toEqual([
+      [0, none, none],
+      [0, 0, none],
+      [0, 0, 0],
     ]);
-    expect(() => layer.forward(randn([1, 4, 2]))).toThrow(
-      "LearnedPositions: x has shape [1, 4, 2], expected at most 3 positions",
+    manualSeed(5);
+    const transformer = new Transformer(4, 2, { encoderLayers: 1, decoderLayers: 1, feedForward: 8 }).eval();
+    const [src, tgt] = [randn([1, 2, 4]), randn([1, 3, 4])];
+    const expected = await host(transformer.forward(src, tgt, { tgtIsCausal: true }));
+    const actual = await host(transformer.forward(src, tgt, { tgtMask: mask }));
+    actual.forEach((value, i) => expect(value).toBeCloseTo(expected[i]!, 5));
+    expect(() => Transformer.generateSquareSubsequentMask(0)).toThrow("generateSquareSubsequentMask: size is 0");
+  });
+});
+
+// 2048 is where a matrix product may add up in another order for another number of rows.
+describe.each([16, 2048])(
+  "to the bit, whatever padding holds and whoever is beside, with %i features inside",
+  (feedForward) => {
+    const fillings = [0, 7.5, Number.NaN];
+
+    test("an encoder's result", async () => {
+      manualSeed(3);
+      const encoder = new TransformerEncoder(8, 2, 2, { feedForward }).eval();
+      const [sequence] = (await randn([1, 3, 8]).toArray()) as number[][][];
+      const other = (await randn([70, 8]).toArray()) as number[][];
+      const alone = await host(encoder.forward(tensor([sequence!])));
+      for (const t of [7, 70]) {
+        for (const filling of fillings) {
+          const x = padded([other.slice(0, t), sequence!], t, filling);
+          const y = encoder.forward(x, { keyPaddingMask: tensor(paddings([t, 3], t)) });
+          expect(await host(y.slice(1, "0:3"))).toEqual(alone);
+        }
+      }
+    });
+
+    test.each([false, true])("a decoder's and a Transformer's (normFirst %s)", async (normFirst) => {
+      manualSeed(4);
+      const layers = { encoderLayers: 1, decoderLayers: 2 };
+      const transformer = new Transformer(8, 2, { ...layers, feedForward, normFirst, activation: "gelu" }).eval();
+      const [src] = (await randn([1, 3, 8]).toArray()) as number[][][];
+      const [tgt] = (await randn([1, 4, 8]).toArray()) as number[][][];
+      const otherSrc = (await randn([40, 8]).toArray()) as number[][];
+      const otherTgt = (await randn([35, 8]).toArray()) as number[][];
+      const { decoder } = transformer;
+      const whole = await host(transformer.forward(tensor([src!]), tensor([tgt!]), { tgtIsCausal: true }));
+      const decoded = await host(decoder.forward(tensor([tgt!]), tensor([src!])));
+      for (const [ts, t] of [
+        [6, 9],
+        [40, 35],
+      ] as const) {
+        const isSrcPadding = tensor(paddings([ts, 3], ts));
+        const isTgtPadding = tensor(paddings([t, 4], t));
+        for (const filling of fillings) {
+          const source = padded([otherSrc.slice(0, ts), src!], ts, filling);
+          const target = padded([otherTgt.slice(0, t), tgt!], t, filling);
+          const masks = { tgtKeyPaddingMask: isTgtPadding, memoryKeyPaddingMask: isSrcPadding };
+          const y = transformer.forward(source, target, {
+            ...masks,
+            srcKeyPaddingMask: isSrcPadding,
+            tgtIsCausal: true,
+          });
+          expect(await host(y.slice(1, "0:4"))).toEqual(whole);
+          expect(await host(decoder.forward(target, source, masks).slice(1, "0:4"))).toEqual(decoded);
+        }
+      }
+    });
+  },
+);
+
+const size = (max: number) => fc.integer({ min: 1, max });
+const drawnLayer = fc.record({
+  seed: fc.nat(1000),
+  heads: size(2),
+  size: fc.integer({ min: 2, max: 3 }),
+  feedForward: size(4),
+  activation: fc.constantFrom("relu" as const, "gelu" as const),
+  normFirst: fc.boolean(),
+  bias: fc.boolean(),
+  rotary: fc.boolean(),
+  layerNormEps: fc.constantFrom(1e-5, 0.1),
+  b: size(2),
+  t: size(3),
+  ts: size(3),
+  masks: fc.record({
+    padding: fc.boolean(),
+    memoryPadding: fc.boolean(),
+    isCausal: fc.boolean(),
+    mask: fc.constantFrom("none" as const, "bool" as const, "f32" as const),
+    memoryMask: fc.constantFrom("none" as const, "bool" as const, "f32" as const),
+  }),
+});
+type Drawn = typeof drawnLayer extends fc.Arbitrary<infer D> ? D : never;
+
+/** Options of a layer and masks for it, on the device in force. */
+function make({ heads, size, b, t, ts, masks, rotary, ...drawn }: Drawn) {
+  const mask = (kind: "none" | "bool" | "f32", shape: number[]) =>
+    kind === "none" ? undefined : kind === "bool" ? rand(shape).greater(0.6) : randn(shape);
+  const { feedForward, activation, normFirst, bias, layerNormEps } = drawn;
+  const lengths = [1, 3].slice(0, b);
+  return {
+    d: heads * size,
+    options: {
+      ...{ feedForward, activation, normFirst, bias, layerNormEps },
+      rotary: rotary && size % 2 === 0 ? new RotaryPositions() : undefined,
+      dropout: 0,
+    },
+    isCausal: masks.isCausal,
+    padding: masks.padding ? tensor(paddings(lengths, t)) : undefined,
+    memoryPadding: masks.memoryPadding ? tensor(paddings(lengths.toReversed(), ts)) : undefined,
+    mask: mask(masks.mask, [t, t]),
+    memoryMask: mask(masks.memoryMask, [b, heads, t, ts]),
+  };
+}
+
+describe("random options pass gradcheck", () => {
+  const numRuns = cases(4);
+
+  test("encoder layers and encoders", async () => {
+    await fc.assert(
+      fc.asyncProperty(drawnLayer, size(2), async (drawn, layers) => {
+        manualSeed(drawn.seed);
+        const { d, options, padding, mask, isCausal } = withDevice("cpu:f64", () => make(drawn));
+        const [encoder, x] = withDevice("cpu:f64", () => [
+          layers === 1
+            ? new TransformerEncoderLayer(d, drawn.heads, options)
+            : new TransformerEncoder(d, drawn.heads, layers, options),
+          randn([drawn.b, drawn.t, d]),
+        ]);
+        await gradcheckModule(encoder, [x], (x) => encoder.forward(x!, { keyPaddingMask: padding, mask, isCausal }));
+      }),
+      { numRuns },
     );
   });
+
+  test("decoder layers and decoders", async () => {
+    await fc.assert(
+      fc.asyncProperty(drawnLayer, size(2), async (drawn, layers) => {
+        manualSeed(drawn.seed);
+        const { d, options, padding, memoryPadding, mask, memoryMask, isCausal } = withDevice("cpu:f64", () =>
+          make(drawn),
+        );
+        const [decoder, x, source] = withDevice("cpu:f64", () => [
+          layers === 1
+            ? new TransformerDecoderLayer(d, drawn.heads, options)
+            : new TransformerDecoder(d, drawn.heads, layers, options),
+          randn([drawn.b, drawn.t, d]),
+          randn([drawn.b, drawn.ts, d]),
+        ]);
+        await gradcheckModule(decoder, [x, source], (x, source) =>
+          decoder.forward(x!, source!, {
+            tgtMask: mask,
+            memoryMask,
+            tgtKeyPaddingMask: padding,
+            memoryKeyPaddingMask: memoryPadding,
+            tgtIsCausal: isCausal,
+          }),
+        );
+      }),
+      { numRuns },
+    );
+  });
+
+  test("Transformers", async () => {
+    await fc.assert(
+      fc.asyncProperty(drawnLayer, size(2), size(2), async (drawn, encoderLayers, decoderLayers) => {
+        manualSeed(drawn.seed);
+        const { d, options, padding, memoryPadding, mask, memoryMask, isCausal } = withDevice("cpu:f64", () =>
+          make(drawn),
+        );
+        const [transformer, src, tgt] = withDevice("cpu:f64", () => [
+          new Transformer(d, drawn.heads, { ...options, encoderLayers, decoderLayers }),
+          randn([drawn.b, drawn.ts, d]),
+          randn([drawn.b, drawn.t, d]),
+        ]);
+        await gradcheckModule(transformer, [src, tgt], (src, tgt) =>
+          transformer.forward(src!, tgt!, {
+            tgtMask: mask,
+            memoryMask,
+            srcKeyPaddingMask: memoryPadding,
+            tgtKeyPaddingMask: padding,
+            memoryKeyPaddingMask: memoryPadding,
+            tgtIsCausal: isCausal,
+            srcIsCausal: isCausal,
+          }),
+        );
+      }),
+      { numRuns },
+    );
+  });
+});
+
+test("errors", () => {
+  expect(() => new TransformerEncoderLayer(4, 3)).toThrow("MultiheadAttention: features is 4, expected a multiple of");
+  expect(() => new TransformerEncoderLayer(4, 2, { activation: "tanh" } as never)).toThrow(
+    'TransformerEncoderLayer: activation is "tanh", expected relu or gelu',
+  );
+  expect(() => new TransformerDecoderLayer(4, 2, { dimFeedforward: 2 } as never)).toThrow(
+    'TransformerDecoderLayer: unknown option "dimFeedforward"; did you mean "feedForward"?',
+  );
+  expect(() => new TransformerDecoder(4, 2, 0)).toThrow(
+    "TransformerDecoder: layers is 0, expected a whole number above 0",
+  );
+  expect(() => new Transformer(4, 2, { encoderLayer: 2 } as never)).toThrow('did you mean "encoderLayers"?');
+  const layer = new TransformerDecoderLayer(4, 2, { feedForward: 2 });
+  const [x, source] = [randn([1, 2, 4]), randn([1, 3, 4])];
+  expect(() => layer.forward(x, source, { memoryMask: randn([3, 2]) })).toThrow(
+    "multihead_attn: multiHeadAttention: mask has shape [3, 2], expected one that broadcasts to [1, 2, 2, 3]",
+  );
+  expect(() => layer.forward(x, source, { mask: randn([3, 2]) } as never)).toThrow(
+    'TransformerDecoderLayer: unknown option "mask"; known: tgtMask',
+  );
+  const encoder = new TransformerEncoder(4, 2, 1, { feedForward: 2 });
+  expect(() => encoder.forward(x, { attnMask: randn([3, 2]) } as never)).toThrow("TransformerEncoder: unknown option");
 });
