@@ -47,7 +47,11 @@ export function writeState(
   scope(() => {
     for (const [name, { shape, write }] of places) {
       const value = state.get(name)!;
-      write(value instanceof Tensor ? value : fromValues("loadStateDict", value.data, shape, "f32", { device }));
+      if (value instanceof Tensor) write(value);
+      else {
+        const numbers = value.data instanceof BigInt64Array ? Array.from(value.data, Number) : value.data;
+        write(fromValues("loadStateDict", numbers, shape, "f32", { device }));
+      }
     }
   });
 }

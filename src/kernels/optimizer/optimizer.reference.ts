@@ -40,7 +40,7 @@ export function ruleReference(rule: Rule, fieldsOf: (struct: "Hyper" | "Progress
         if (enabled[i] === 0) continue;
         const now = fields("Progress", counts, PROGRESS_WORDS * i);
         const counted: Fields = { ...now, step: now.step + 1 };
-        const after: Fields = { ...counted, ...rule.next?.(counted, fields("Hyper", hyper, 0), flags) };
+        const after: Fields = { ...counted, ...rule.next?.(counted, hyper ? fields("Hyper", hyper, 0) : {}, flags) };
         for (const [k, name] of fieldsOf("Progress").entries()) counts[PROGRESS_WORDS * i + k] = after[name];
       }
     },
