@@ -8,3 +8,4 @@ export {
   serializeSafetensors,
   toFloat32,
 } from "./safetensors.ts";
+export { parseState, serializeState } from "./state.ts";

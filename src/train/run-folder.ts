@@ -5,12 +5,9 @@
 import { appendFile, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError } from "../gpu/errors.ts";
-import type { ReferenceArray } from "../gpu/kernel.ts";
 import { readFileChecked, writeFileAtomic } from "../io/files-node.ts";
-import { parseSafetensors, type SafetensorsEntry, serializeSafetensors, toFloat32 } from "../io/safetensors.ts";
+import { parseState, serializeState } from "../io/state.ts";
 import type { Module } from "../nn/index.ts";
-import type { Shape } from "../tensor/shape.ts";
-import { snapshot } from "./trainer.ts";
 
 export class RunFolder {
   readonly path: string;
@@ -47,22 +44,13 @@ export class RunFolder {
   }
 
   async saveModel(model: Module): Promise<void> {
-    const entries = [...(await snapshot(model))].map(
-      ([name, { shape, data }]) => [name, toEntry(shape, data)] as const,
-    );
-    await writeFileAtomic(this.file("model.safetensors"), serializeSafetensors(entries, { format: "pt" }));
+    await writeFileAtomic(this.file("model.safetensors"), await serializeState(model.stateDict()));
   }
 
   /** @throws DataError if the file is not there, damaged, or of another model */
   async loadModel(model: Module): Promise<void> {
     const file = this.file("model.safetensors");
-    const { tensors } = parseSafetensors(await readFileChecked(file), { file });
-    const state = new Map(
-      [...tensors].map(([name, entry]) => [
-        name,
-        { shape: entry.shape, data: entry.dtype === "I32" || entry.dtype === "U32" ? entry.data : toFloat32(entry) },
-      ]),
-    );
+    const state = parseState(await readFileChecked(file), { file });
     try {
       model.loadStateDict(state);
     } catch (cause) {
@@ -83,10 +71,4 @@ export class RunFolder {
     }
     throw new DataError(`${file}: is no JSON object; is ${this.path} the folder of a finished run?`);
   }
-}
-
-function toEntry(shape: Shape, data: ReferenceArray): SafetensorsEntry {
-  if (data instanceof Int32Array) return { dtype: "I32", shape, data: Int32Array.from(data) };
-  if (data instanceof Uint32Array) return { dtype: "U32", shape, data: Uint32Array.from(data) };
-  return { dtype: "F32", shape, data: Float32Array.from(data) };
 }
