@@ -38,7 +38,7 @@ describe.each(["learned", "rotary"] as const)("with %s positions", (positions) =
     const written = await model.generate([1, 2, 3, 4, 5, 6, 0, 1], { maxTokens: 20, seed: 5 });
     expect(written).toHaveLength(20);
     expect(written.every((token) => Number.isInteger(token) && token >= 0 && token < 7)).toBe(true);
-    expect(memory().storages).toBe(before);
+    expect(memory().storages).toBeLessThanOrEqual(before); // less where garbage of other tests was collected meanwhile
     expect(await model.generate([1, 2, 3, 4, 5, 6, 0, 1], { maxTokens: 20, seed: 5 })).toEqual(written);
     expect(await model.generate([1, 2, 3, 4, 5, 6, 0, 1], { maxTokens: 20, seed: 6 })).not.toEqual(written);
   });

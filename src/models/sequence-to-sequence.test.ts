@@ -33,7 +33,7 @@ describe("SequenceToSequence", () => {
     await model.generate(source);
     const before = memory().storages;
     await model.generate(source);
-    expect(memory().storages).toBe(before);
+    expect(memory().storages).toBeLessThanOrEqual(before); // less where garbage of other tests was collected meanwhile
   });
 
   test("scores are those of the sequence alone, to the bit, whatever is beside it and behind it", async () => {
