@@ -20,7 +20,7 @@ fn terms(o: u32, axis: u32) -> f32 {
   if (ADAPTIVE == 1u) { return f32(window(o, axis).count); }
   let size = params.size[axis] + params.padding[axis]; // counted with the padding before it
   let first = o * params.stride[axis];
-  let end = first + most(axis);
+  let end = first + params.kernel[axis];
   if (INCLUDE_PADDING == 1u) { return f32(min(end, size + params.padding[axis]) - first); }
   return f32(min(end, size) - max(first, params.padding[axis]));
 }
@@ -44,8 +44,10 @@ fn forward(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) g
       let columns = window(column, 1u);
       var sum = 0.0;
       for (var j = 0u; j < ROWS; j++) {
+        if (isOver(rows, j, ROWS)) { break; }
         for (var k = 0u; k < COLUMNS; k++) {
-          if (reaches(rows, j, 0u) && reaches(columns, k, 1u)) {
+          if (isOver(columns, k, COLUMNS)) { break; }
+          if (isInside(rows, j, 0u) && isInside(columns, k, 1u)) {
             sum += x[(plane * params.size.x + rows.first + j) * params.size.y + columns.first + k];
           }
         }
@@ -80,7 +82,7 @@ fn backward(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) 
 // As backward, into a dx of zeros. A thread per plane, for few but fast ones.
 @compute @workgroup_size(LANES)
 fn backwardPlanes(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  for (var plane = gid.x; plane < params.planes; plane += groups.x * LANES) {
+  for (var plane = gid.x; plane < params.lines / params.size.x; plane += groups.x * LANES) {
     for (var row = 0u; row < params.out.x; row++) {
       let rows = window(row, 0u);
       let height = terms(row, 0u);
@@ -88,8 +90,10 @@ fn backwardPlanes(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgr
         let columns = window(column, 1u);
         let d = dy[(plane * params.out.x + row) * params.out.y + column] * share(height, column);
         for (var j = 0u; j < ROWS; j++) {
+          if (isOver(rows, j, ROWS)) { break; }
           for (var k = 0u; k < COLUMNS; k++) {
-            if (reaches(rows, j, 0u) && reaches(columns, k, 1u)) {
+            if (isOver(columns, k, COLUMNS)) { break; }
+            if (isInside(rows, j, 0u) && isInside(columns, k, 1u)) {
               dx[(plane * params.size.x + rows.first + j) * params.size.y + columns.first + k] += d;
             }
           }

@@ -30,8 +30,10 @@ fn forward(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) g
       var best = orBits(0.0, INFINITY_BITS | SIGN_BIT, true);
       var at = -1;
       for (var j = 0u; j < ROWS; j++) {
+        if (isOver(rows, j, ROWS)) { break; }
         for (var k = 0u; k < COLUMNS; k++) {
-          if (reaches(rows, j, 0u) && reaches(columns, k, 1u)) {
+          if (isOver(columns, k, COLUMNS)) { break; }
+          if (isInside(rows, j, 0u) && isInside(columns, k, 1u)) {
             let here = (rows.first + j * rows.step) * params.size.y + columns.first + k * columns.step;
             let value = x[plane * params.size.x * params.size.y + here];
             if (isNan(value) || at < 0 || (value > best && !isNan(best))) {
@@ -74,7 +76,7 @@ fn backward(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) 
 // As backward, into a dx of zeros. A thread per plane, for few but fast ones.
 @compute @workgroup_size(LANES)
 fn backwardPlanes(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  for (var plane = gid.x; plane < params.planes; plane += groups.x * LANES) {
+  for (var plane = gid.x; plane < params.lines / params.size.x; plane += groups.x * LANES) {
     let first = plane * params.size.x * params.size.y;
     for (var o = plane * params.out.x * params.out.y; o < (plane + 1u) * params.out.x * params.out.y; o++) {
       let at = chosen[o];

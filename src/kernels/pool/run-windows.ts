@@ -1,5 +1,6 @@
 /** Dispatches of pooling kernels, which declare windows.wgsl's params. */
 import { ceilDiv, dispatch, type Kernel } from "../../gpu/kernel.ts";
+import { sizeOf } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { fillStorage } from "../assign/fill.ts";
 import { runsOver } from "../lib/runs.ts";
@@ -8,6 +9,9 @@ import type { Windows } from "./windows.ts";
 const LANES = 8;
 // With fewer planes than this, too few lanes of a software adapter would be busy if each took one.
 const MIN_PLANES = 4;
+// Windows of more elements take compilers long, and variable ones would take a pipeline each.
+const MOST_COMPILED = 9;
+const UNKNOWN = 0xffffffff; // as in windows.wgsl
 
 /** What only averages need to know. */
 interface Average {
@@ -46,14 +50,14 @@ export function runBackward(kernel: Kernel, bind: Bind & { dx: Tensor }, windows
 }
 
 function interfaceOf({ adaptive, ...windows }: Windows, runs: Readonly<Record<string, number>>, average?: Average) {
-  // Parts are counted generously, so that tensors of many sizes share a pipeline.
-  const [ROWS, COLUMNS] = windows.kernel.map((n) => (adaptive ? 2 ** Math.ceil(Math.log2(n + 1)) : n));
+  const isCompiled = !adaptive && sizeOf(windows.kernel) <= MOST_COMPILED;
+  const [rows, columns] = windows.kernel;
   return {
     params: { ...windows, ...runs, divisor: average?.divisor ?? 0 },
     constants: {
       ADAPTIVE: Number(adaptive),
-      ROWS: ROWS!,
-      COLUMNS: COLUMNS!,
+      ROWS: isCompiled ? rows : UNKNOWN,
+      COLUMNS: isCompiled ? columns : UNKNOWN,
       INCLUDE_PADDING: Number(average?.includePadding ?? false),
     },
   };
