@@ -5,6 +5,7 @@ writes a .json of the script's name. Numbers are drawn with few digits, so that 
 """
 
 import json
+import math
 from pathlib import Path
 
 import torch
@@ -34,7 +35,7 @@ def module(name, construct, torch_module, call, compute=None, without_gradient=(
     """Records a module in the mode it is in, with new parameters: its outputs, and the gradients of inputs and parameters.
 
     name: tilegrad's class in nn
-    construct: the constructor's arguments in tilegrad
+    construct: the constructor's arguments in tilegrad, tensors among them
     call: the arguments of tilegrad's `forward`
     compute: given tensors of `call`; the module itself by default
     """
@@ -42,7 +43,7 @@ def module(name, construct, torch_module, call, compute=None, without_gradient=(
         for parameter in torch_module.parameters():
             parameter.copy_(drawn(*parameter.shape, scale=0.5))
     torch_module.zero_grad()
-    head = {"module": name, "construct": construct, "training": torch_module.training}
+    head = {"module": name, "construct": inline(construct), "training": torch_module.training}
     record(head, compute or torch_module, call, without_gradient, torch_module)
 
 
@@ -109,10 +110,18 @@ def flatten(value):
 
 def array(x):
     dtype = "f32" if x.is_floating_point() else "bool" if x.dtype == torch.bool else "i32"
-    values = [float(f"{v:.12g}") if v == v else None for v in x.detach().double().flatten().tolist()]
-    return {"shape": list(x.shape), "dtype": dtype, "values": [int(v) if v is not None and v == int(v) else v for v in values]}
+    return {"shape": list(x.shape), "dtype": dtype, "values": [number(v) for v in x.detach().double().flatten().tolist()]}
+
+
+def number(v):
+    """With 12 digits; None for NaN, which JSON has no number for."""
+    if not math.isfinite(v):
+        return None if math.isnan(v) else v
+    v = float(f"{v:.12g}")
+    return int(v) if v == int(v) else v
 
 
 def write(script):
-    lines = ",\n".join(json.dumps(case) for case in cases)
+    # JSON has no infinity, but a number may be too large.
+    lines = ",\n".join(json.dumps(case).replace("Infinity", "1e999") for case in cases)
     Path(script).with_suffix(".json").write_text(f"[\n{lines}\n]\n")

@@ -22,9 +22,10 @@ interface HostArray {
 interface Case {
   readonly function?: string;
   readonly module?: string;
+  /** Arguments, tensors as their elements. */
   readonly construct: readonly unknown[];
   readonly training: boolean;
-  /** Arguments, in which { tensor: i } stands for one of `tensors`. */
+  /** Arguments, in which { tensor: i } stands for one of `tensors`, and { function, arguments } for what it returns. */
   readonly call: readonly unknown[];
   readonly tensors: readonly HostArray[];
   readonly outputs: readonly HostArray[];
@@ -108,7 +109,9 @@ function compute(one: Case): {
     let module: (Module & { forward: AnyFunction }) | null = null;
     if (one.module) {
       const Layer = (tg.nn as unknown as Record<string, new (...construct: readonly unknown[]) => Module>)[one.module]!;
-      module = new Layer(...one.construct).train(one.training) as Module & { forward: AnyFunction };
+      module = new Layer(...(withTensors(one.construct, []) as unknown[])).train(one.training) as Module & {
+        forward: AnyFunction;
+      };
       module.loadStateDict(
         new Map(
           Object.entries(one.state).map(([key, x]) => [key, { shape: x.shape, data: Float64Array.from(plain(x)) }]),
@@ -116,7 +119,7 @@ function compute(one: Case): {
       );
       outputs = tensorsIn(module.forward(...inputs));
     } else {
-      outputs = tensorsIn((tg as unknown as Record<string, AnyFunction>)[one.function!]!(...inputs));
+      outputs = tensorsIn(functionNamed(one.function!)(...inputs));
     }
     // As in fixture.py: each output is weighted with 1, 2, 3, ... over its size.
     const losses = outputs
@@ -139,11 +142,22 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** The same structure, with the tensors that it stands for. */
+function functionNamed(name: string): AnyFunction {
+  return (tg as unknown as Record<string, AnyFunction>)[name]!;
+}
+
+/** The same structure, with what its parts stand for: tensors, their elements, and what functions return. */
 function withTensors(value: unknown, tensors: readonly Tensor[]): unknown {
   if (Array.isArray(value)) return value.map((x) => withTensors(x, tensors));
   if (!isRecord(value)) return value;
   if (typeof value.tensor === "number") return tensors[value.tensor];
+  if (Array.isArray(value.values)) {
+    const { shape, dtype } = value as unknown as HostArray;
+    return fromValues("test", plain(value as unknown as HostArray), shape, dtype, {});
+  }
+  if (typeof value.function === "string") {
+    return functionNamed(value.function)(...(withTensors(value.arguments, tensors) as unknown[]));
+  }
   return Object.fromEntries(Object.entries(value).map(([key, x]) => [key, withTensors(x, tensors)]));
 }
 
