@@ -86,6 +86,25 @@ def state_of(torch_module):
     return {} if torch_module is None else {key: array(x) for key, x in torch_module.state_dict().items()}
 
 
+def inline(value):
+    """The same structure with the elements of each tensor."""
+    if isinstance(value, torch.Tensor):
+        return array(value)
+    if isinstance(value, dict):
+        return {key: inline(x) for key, x in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [inline(x) for x in value]
+    return value
+
+
+class Call:
+    """Stands among the arguments for what a function of tilegrad's returns."""
+
+    def __init__(self, name, *arguments):
+        self.name = name
+        self.arguments = arguments
+
+
 def take_tensors(value, tensors):
     """The same structure with {"tensor": i} for each tensor, which is appended to `tensors` where it is not there yet."""
     if isinstance(value, torch.Tensor):
@@ -94,6 +113,8 @@ def take_tensors(value, tensors):
                 return {"tensor": i}
         tensors.append(value)
         return {"tensor": len(tensors) - 1}
+    if isinstance(value, Call):
+        return {"function": value.name, "arguments": take_tensors(value.arguments, tensors)}
     if isinstance(value, dict):
         return {key: take_tensors(x, tensors) for key, x in value.items()}
     if isinstance(value, (list, tuple)):
