@@ -15,4 +15,26 @@ export {
 } from "./optimizer.ts";
 export { RAdam, type RAdamOptions } from "./radam.ts";
 export { RMSprop, type RMSpropOptions } from "./rmsprop.ts";
+export {
+  ChainedScheduler,
+  ConstantLR,
+  CosineAnnealingLR,
+  CosineAnnealingWarmRestarts,
+  ExponentialLR,
+  LambdaLR,
+  LinearLR,
+  LRScheduler,
+  MultiplicativeLR,
+  MultiStepLR,
+  OneCycleLR,
+  type OneCycleOptions,
+  type PlateauOptions,
+  PolynomialLR,
+  ReduceLROnPlateau,
+  type Schedule,
+  type Scheduled,
+  type ScheduleState,
+  SequentialLR,
+  StepLR,
+} from "./schedules.ts";
 export { SGD, type SGDOptions } from "./sgd.ts";

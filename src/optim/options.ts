@@ -23,6 +23,11 @@ export const from0To1: Check = {
   expected: "a number from 0 to 1",
 };
 
+export const above0To1: Check = {
+  isValid: (value) => isNumber(value) && value > 0 && value <= 1,
+  expected: "a number above 0, at most 1",
+};
+
 export const betas: Check = {
   isValid: (value) => Array.isArray(value) && value.length === 2 && value.every((x) => isNumber(x) && x >= 0 && x < 1),
   expected: "two numbers from 0 up to 1",
