@@ -6,6 +6,7 @@ writes a .json of the script's name. Numbers are drawn with few digits, so that 
 
 import json
 import math
+import re
 from pathlib import Path
 
 import torch
@@ -144,5 +145,5 @@ def number(v):
 
 def write(script):
     # JSON has no infinity, but a number may be too large.
-    lines = ",\n".join(json.dumps(case).replace("Infinity", "1e999") for case in cases)
+    lines = ",\n".join(re.sub(r"\bInfinity\b", "1e999", json.dumps(case)) for case in cases)
     Path(script).with_suffix(".json").write_text(f"[\n{lines}\n]\n")
