@@ -33,6 +33,7 @@ export {
   withDevice,
 } from "./tensor/device.ts";
 export type { DType, TypedArrayOf } from "./tensor/dtype.ts";
+export { type KernelTime, type Profile, profile, type TraceEvent } from "./tensor/profile.ts";
 export { keep, scope } from "./tensor/scope.ts";
 export type { Shape } from "./tensor/shape.ts";
 export { empty, type NestedArray, Tensor, type TensorOptions } from "./tensor/tensor.ts";

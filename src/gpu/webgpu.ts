@@ -13,6 +13,7 @@ import { INDEX_ERROR_WORDS, indexError } from "./index-error.ts";
 import type { Bindable, Dispatch, Family, Kernel, ReferenceArray } from "./kernel.ts";
 import { type Pipeline, PipelineCache, packParams } from "./pipelines.ts";
 import { platform } from "./platform.ts";
+import { Profiler, type TimedDispatch } from "./profiler.ts";
 import { type Range, type RecordedDispatch, Recording } from "./recording.ts";
 import type { Access } from "./wgsl.ts";
 
@@ -80,6 +81,7 @@ export class WebGpuDevice implements Device {
   #currentBindGroup: GPUBindGroup | null = null;
   #labels = new Set<string>();
 
+  #profiler: Profiler | null = null;
   #recording: Recording | null = null;
   #mayWrite = true; // host data, while a step is recorded
   readonly #recordings = new Set<Recording>();
@@ -344,7 +346,8 @@ export class WebGpuDevice implements Device {
   }
 
   #encode({ pipeline, bindGroup, immediates, groups }: RecordedDispatch): void {
-    const pass = this.#openPass();
+    if (this.#profiler) this.#endPass();
+    const pass = this.#openPass(this.#profiler?.next(pipeline.label, groups));
     if (this.#currentPipeline !== pipeline) {
       pass.setPipeline(pipeline.pipeline);
       this.#currentPipeline = pipeline;
@@ -461,8 +464,9 @@ export class WebGpuDevice implements Device {
     return this.#encoder;
   }
 
-  #openPass(): GPUComputePassEncoder {
-    return (this.#pass ??= this.#openEncoder().beginComputePass());
+  #openPass(timestampWrites?: GPUComputePassTimestampWrites): GPUComputePassEncoder {
+    const timed = timestampWrites && { timestampWrites };
+    return (this.#pass ??= this.#openEncoder().beginComputePass(timed));
   }
 
   #endPass(): void {
@@ -558,6 +562,28 @@ export class WebGpuDevice implements Device {
     if (!this.#recording || this.#mayWrite) return;
     this.#recording.fault ??= new CaptureError(`capture: ${what}`);
     throw this.#recording.fault;
+  }
+
+  /**
+   * Times every dispatch of `fn` with the GPU's clock.
+   *
+   * @throws DeviceError if the adapter has no such clock
+   */
+  async profile(fn: () => unknown): Promise<TimedDispatch[]> {
+    if (!this.#gpu.features.has("timestamp-query")) {
+      throw new DeviceError(`profile: the adapter "${this.capabilities.description}" has no timestamp-query`);
+    }
+    const profiler = new Profiler(this.#gpu);
+    this.#endPass();
+    this.#profiler = profiler;
+    try {
+      await fn();
+    } finally {
+      this.#endPass();
+      this.#profiler = null;
+    }
+    await this.fence();
+    return profiler.read();
   }
 
   // --- errors
