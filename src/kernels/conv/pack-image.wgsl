@@ -35,14 +35,14 @@ fn pack(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3
       let quad = j / params.cols;
       let place = j - quad * params.cols;
       let col = i32(place) * params.colStep + params.originX;
-      var value = vec4f();
-      for (var k = 0u; k < 4u; k++) {
-        let channel = 4u * quad + k;
-        let tap = select(0u, channel / params.channels, params.fold > 1u);
-        let c = channel - tap * params.channels;
-        let at = u32(col + i32(tap) * params.foldStep);
-        if (isRow && at < params.width && tap < params.fold && c < params.channels) { value[k] = x[first + c * plane + at]; }
-      }
+      let channel = 4u * quad + vec4u(0, 1, 2, 3);
+      var tap = vec4u();
+      if (params.fold > 1u) { tap = channel / params.channels; }
+      let c = channel - tap * params.channels;
+      let at = vec4u(col + vec4i(tap) * params.foldStep);
+      let i = first + c * plane + at;
+      let isThere = vec4<bool>(isRow) & (at < vec4u(params.width)) & (tap < vec4u(params.fold)) & (c < vec4u(params.channels));
+      let value = select(vec4f(), vec4f(x[i.x], x[i.y], x[i.z], x[i.w]), isThere);
       image[(line * params.cols + place) * params.quads + quad] = value;
     }
   }

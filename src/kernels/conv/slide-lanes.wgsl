@@ -13,7 +13,14 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
            @builtin(subgroup_invocation_id) lane: u32) {
   let across = ceilDiv(params.m, 4u * LANES);
   let down = ceilDiv(params.n, 4u * LANES);
-  let depth = params.tapRows * params.tapCols * params.quads * 4u;
+  // Params take a load at each use.
+  let quads = params.quads;
+  let next = params.columnQuads;
+  let tapCols = params.tapCols;
+  let steps = params.tapRows * tapCols * quads;
+  let depth = 4u * steps;
+  let tapStep = params.tapColStep - quads + 1u;
+  let rowStep = params.tapRowStep - tapCols * params.tapColStep;
   for (var t = wid.x; t < params.groups * down * across; t += groups.x) {
     let line = t / across;
     let group = line / down;
@@ -26,28 +33,26 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
     var sums1 = Sums();
     var sums2 = Sums();
     var sums3 = Sums();
-    var right = group * depth * params.columnQuads + column / 4u;
-    for (var tapRow = 0u; tapRow < FOREVER; tapRow++) {
-      if (tapRow == params.tapRows) { break; }
-      for (var tapCol = 0u; tapCol < FOREVER; tapCol++) {
-        if (tapCol == params.tapCols) { break; }
-        var left = places + tapRow * params.tapRowStep + tapCol * params.tapColStep;
-        for (var quad = 0u; quad < FOREVER; quad++) {
-          if (quad == params.quads) { break; }
-          let weights = mat4x4f(
-            weight[right],
-            weight[right + params.columnQuads],
-            weight[right + 2u * params.columnQuads],
-            weight[right + 3u * params.columnQuads],
-          );
-          addProducts(&sums0, image[left.x], weights);
-          addProducts(&sums1, image[left.y], weights);
-          addProducts(&sums2, image[left.z], weights);
-          addProducts(&sums3, image[left.w], weights);
-          left += 1u;
-          right += 4u * params.columnQuads;
-        }
-      }
+    var right = group * depth * next + column / 4u;
+    // Where in the window the next channels are.
+    var quad = 0u;
+    var tapCol = 0u;
+    var left = places;
+    for (var step = 0u; step < FOREVER; step++) {
+      if (step == steps) { break; }
+      let weights = mat4x4f(weight[right], weight[right + next], weight[right + 2u * next], weight[right + 3u * next]);
+      addProducts(&sums0, image[left.x], weights);
+      addProducts(&sums1, image[left.y], weights);
+      addProducts(&sums2, image[left.z], weights);
+      addProducts(&sums3, image[left.w], weights);
+      right += 4u * next;
+      quad += 1u;
+      let isTap = quad == quads;
+      tapCol += select(0u, 1u, isTap);
+      let isRow = tapCol == tapCols;
+      left += select(1u, tapStep, isTap) + select(0u, rowStep, isRow);
+      quad = select(quad, 0u, isTap);
+      tapCol = select(tapCol, 0u, isRow);
     }
     // Indexed by a variable, this array is memory; the sums above stay in registers. Copies of `store` would take seconds to
     // compile, so the loop below ends in a way that Mesa does not unroll.

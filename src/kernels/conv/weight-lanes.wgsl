@@ -10,12 +10,18 @@ alias Sums = array<vec4f, LANES>;
 // The walk over the positions: the next one's column, and where its window starts in the image.
 struct Walk { col: u32, place: u32 }
 
+// How it goes on: columns, and vec4s of the image to the next one and from the last one to the first of the next row.
+struct Steps { cols: u32, next: u32, wrap: u32 }
+
 // A subgroup per tile of 32 rows and 32 columns.
 @compute @workgroup_size(LANES)
 fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u,
            @builtin(subgroup_invocation_id) lane: u32) {
   let tiles = countTiles(4u * LANES, 4u * LANES);
+  // Params take a load at each use.
   let plane = params.rows * params.cols;
+  let pitch = params.planeQuads;
+  let steps = Steps(params.cols, params.colStep, params.rowStep - (params.cols - 1u) * params.colStep);
   for (var t = wid.x; t < tiles; t += groups.x) {
     let tile = findTile(t, 4u * LANES, 4u * LANES);
     let row = tile.row + 4u * lane;
@@ -31,19 +37,19 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
     var sums1 = Sums();
     var sums2 = Sums();
     var sums3 = Sums();
-    let steps = (tile.end - tile.begin) / 4u;
-    for (var step = 0u; step < FOREVER; step++) {
-      if (step == steps) { break; }
+    let quads = (tile.end - tile.begin) / 4u;
+    for (var q = 0u; q < FOREVER; q++) {
+      if (q == quads) { break; }
       let right = mat4x4f(
-        take(&walk, offset, p < plane),
-        take(&walk, offset, p + 1u < plane),
-        take(&walk, offset, p + 2u < plane),
-        take(&walk, offset, p + 3u < plane),
+        take(&walk, steps, offset, p < plane),
+        take(&walk, steps, offset, p + 1u < plane),
+        take(&walk, steps, offset, p + 2u < plane),
+        take(&walk, steps, offset, p + 3u < plane),
       );
       addProducts(&sums0, y[line], right);
-      addProducts(&sums1, y[line + params.planeQuads], right);
-      addProducts(&sums2, y[line + 2u * params.planeQuads], right);
-      addProducts(&sums3, y[line + 3u * params.planeQuads], right);
+      addProducts(&sums1, y[line + pitch], right);
+      addProducts(&sums2, y[line + 2u * pitch], right);
+      addProducts(&sums3, y[line + 3u * pitch], right);
       p += 4u;
       line += 1u;
       if (p >= plane) {
@@ -71,11 +77,11 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
 }
 
 // Four channels at a tap of the next position's window, 0 if it is behind the last.
-fn take(walk: ptr<function, Walk>, offset: u32, isThere: bool) -> vec4f {
+fn take(walk: ptr<function, Walk>, steps: Steps, offset: u32, isThere: bool) -> vec4f {
   let value = image[(*walk).place + offset];
-  let isLast = (*walk).col + 1u == params.cols;
+  let isLast = (*walk).col + 1u == steps.cols;
   (*walk).col = select((*walk).col + 1u, 0u, isLast);
-  (*walk).place += select(params.colStep, params.rowStep - (params.cols - 1u) * params.colStep, isLast);
+  (*walk).place += select(steps.next, steps.wrap, isLast);
   return select(vec4f(), value, isThere);
 }
 
