@@ -45,6 +45,7 @@ export { huberLoss, l1Loss, mseLoss, smoothL1Loss } from "./losses/regression.ts
 export { maskedFill } from "./mask/masked-fill.ts";
 export { nonzero } from "./mask/nonzero.ts";
 export { tril, triu } from "./mask/triangle.ts";
+export { bilinear } from "./matmul/bilinear.ts";
 export { bmm, dot, linear, matmul, outer } from "./matmul/matmul.ts";
 export { pad } from "./pad/pad.ts";
 export {

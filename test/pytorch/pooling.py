@@ -30,7 +30,7 @@ def pool(name, layer, compute, x, kernel, **options):
     module(layer.__name__, [kernel, camel(options)], layer(kernel, **options), [x[..., :8]])
 
 
-line, image = (1, 2, 11), (1, 1, 7, 10)
+line, image = (1, 2, 11), (1, 1, 7, 8)
 nan = drawn(1, 2, 5, 6)
 nan[0, 0, 1, 2] = nan[0, 0, 2, 3] = nan[0, 1, 4, 5] = float("nan")
 ties = torch.round(drawn(1, 2, 6, 6))
