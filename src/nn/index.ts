@@ -38,11 +38,36 @@ export {
   ConvTranspose2d,
   type ConvTransposeLayerOptions,
 } from "./convolution.ts";
-export { Dropout } from "./dropout.ts";
+export { AlphaDropout, Dropout, Dropout1d, Dropout2d, FeatureAlphaDropout } from "./dropout.ts";
 export { Embedding } from "./embedding.ts";
 export * as init from "./init.ts";
 export { type CachedSequence, KeyValueCache } from "./key-value-cache.ts";
 export { Bilinear, Flatten, Identity, Linear, Unflatten } from "./linear.ts";
+export {
+  BCELoss,
+  BCEWithLogitsLoss,
+  CosineEmbeddingLoss,
+  CosineSimilarity,
+  CrossEntropyLoss,
+  CTCLoss,
+  GaussianNLLLoss,
+  HingeEmbeddingLoss,
+  HuberLoss,
+  KLDivLoss,
+  L1Loss,
+  MarginRankingLoss,
+  MSELoss,
+  MultiLabelMarginLoss,
+  MultiLabelSoftMarginLoss,
+  MultiMarginLoss,
+  NLLLoss,
+  PairwiseDistance,
+  PoissonNLLLoss,
+  SmoothL1Loss,
+  SoftMarginLoss,
+  TripletMarginLoss,
+  TripletMarginWithDistanceLoss,
+} from "./loss.ts";
 export { Buffer, Module, Parameter, type StateValue, type TensorModule } from "./module.ts";
 export {
   BatchNorm1d,
