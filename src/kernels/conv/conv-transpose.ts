@@ -2,9 +2,18 @@
 import { checkOptions, ShapeError, ValueError } from "../../gpu/errors.ts";
 import { formatShape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import type { Pair } from "./geometry.ts";
+import { onBothAxes } from "./geometry.ts";
 import { convolveTransposed } from "./maps.ts";
-import { asImages, checkBias, checkGroups, checkOperands, type Operands, type PerAxis, perAxis } from "./options.ts";
+import {
+  asImages,
+  checkBias,
+  checkGroups,
+  checkOperands,
+  imageSizes,
+  type Operands,
+  type PerAxis,
+  perAxis,
+} from "./options.ts";
 
 export interface ConvTransposeOptions<Size = PerAxis> {
   /** Steps between the copies of the kernel, 1 by default. */
@@ -77,20 +86,15 @@ function convTranspose(op: string, operands: Operands, options: ConvTransposeOpt
   }
   checkBias(op, bias, weight.shape[1]! * groups);
 
-  const given = (name: "stride" | "padding" | "outputPadding" | "dilation", least: 0 | 1): Pair => {
-    const [vertical, horizontal] = perAxis(op, name, options[name] ?? least, least, axes);
-    return axes === 1 ? [least, horizontal] : [vertical, horizontal];
-  };
-  const [stride, pad, added, dilation] = [
-    given("stride", 1),
-    given("padding", 0),
-    given("outputPadding", 0),
-    given("dilation", 1),
-  ];
-  const [outSize, kernel] = [x.shape.slice(-axes), weight.shape.slice(2)].map((values) =>
-    axes === 1 ? [1, values[0]!] : values,
-  ) as unknown as [Pair, Pair];
-  const size = ([0, 1] as const).map((axis) => {
+  const given = (name: "stride" | "padding" | "outputPadding" | "dilation", least: 0 | 1) =>
+    perAxis(op, name, options[name] ?? least, least, axes);
+  const stride = given("stride", 1);
+  const pad = given("padding", 0);
+  const added = given("outputPadding", 0);
+  const dilation = given("dilation", 1);
+  const outSize = imageSizes(x.shape, axes);
+  const kernel = imageSizes(weight.shape, axes);
+  const size = onBothAxes((axis) => {
     const most = Math.max(stride[axis], dilation[axis]);
     if (added[axis] >= most) {
       throw new ValueError(
@@ -98,8 +102,8 @@ function convTranspose(op: string, operands: Operands, options: ConvTransposeOpt
       );
     }
     return (outSize[axis] - 1) * stride[axis] - 2 * pad[axis] + dilation[axis] * (kernel[axis] - 1) + added[axis] + 1;
-  }) as unknown as Pair;
-  if (size.some((n) => n < 1)) {
+  });
+  if (size[0] < 1 || size[1] < 1) {
     throw new ShapeError(
       `${op}: x has shape ${formatShape(x.shape)}, of which ${formatShape(size.slice(-axes))} would be left, expected sizes above 0`,
     );

@@ -1,10 +1,19 @@
 /** Convolutions (cross-correlations, as everywhere in this field) over sequences and images. */
 import { checkOptions, ShapeError, ValueError } from "../../gpu/errors.ts";
-import { formatShape } from "../../tensor/shape.ts";
+import { formatShape, type Shape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import type { Geometry, Pair } from "./geometry.ts";
+import { type Geometry, onBothAxes } from "./geometry.ts";
 import { convolve } from "./maps.ts";
-import { asImages, checkBias, checkGroups, checkOperands, type Operands, type PerAxis, perAxis } from "./options.ts";
+import {
+  asImages,
+  checkBias,
+  checkGroups,
+  checkOperands,
+  imageSizes,
+  type Operands,
+  type PerAxis,
+  perAxis,
+} from "./options.ts";
 
 export interface ConvOptions<Size = PerAxis> {
   /** Steps of the kernel, 1 by default. */
@@ -75,7 +84,7 @@ function conv(op: string, operands: Operands, options: ConvOptions, axes: 1 | 2)
     );
   }
   checkBias(op, bias, weight.shape[0]!);
-  const sizes = sizesFor(op, x.shape.slice(-axes), weight.shape.slice(2), options, axes);
+  const sizes = sizesOf(op, x.shape, weight.shape, options, axes);
   return asImages(operands, axes, (images) =>
     convolve(op, images.x, images.weight, images.bias, {
       n: images.x.shape[0]!,
@@ -89,22 +98,11 @@ function conv(op: string, operands: Operands, options: ConvOptions, axes: 1 | 2)
 
 type Sizes = Omit<Geometry, "n" | "groups" | "ci" | "co">;
 
-function sizesFor(
-  op: string,
-  x: readonly number[],
-  weight: readonly number[],
-  options: ConvOptions,
-  axes: 1 | 2,
-): Sizes {
-  // A sequence is one row, which no option may touch.
-  const twoAxes = (values: readonly number[]) => (axes === 1 ? [1, values[0]!] : values) as unknown as Pair;
-  const given = (name: string, value: PerAxis, least: 0 | 1, row: number): Pair => {
-    const [vertical, horizontal] = perAxis(op, name, value, least, axes);
-    return axes === 1 ? [row, horizontal] : [vertical, horizontal];
-  };
-  const [size, kernel] = [twoAxes(x), twoAxes(weight)];
-  const stride = given("stride", options.stride ?? 1, 1, 1);
-  const dilation = given("dilation", options.dilation ?? 1, 1, 1);
+function sizesOf(op: string, x: Shape, weight: Shape, options: ConvOptions, axes: 1 | 2): Sizes {
+  const size = imageSizes(x, axes);
+  const kernel = imageSizes(weight, axes);
+  const stride = perAxis(op, "stride", options.stride ?? 1, 1, axes);
+  const dilation = perAxis(op, "dilation", options.dilation ?? 1, 1, axes);
   const { padding = 0 } = options;
   if (typeof padding === "string" && padding !== "same" && padding !== "valid") {
     throw new ValueError(`${op}: padding is "${padding}", expected numbers, "same" or "valid"`);
@@ -114,21 +112,20 @@ function sizesFor(
       `${op}: padding is "same" with a stride of ${stride.slice(-axes).join(", ")}, expected a stride of 1`,
     );
   }
-  const wide = ([0, 1] as const).map((axis) => dilation[axis] * (kernel[axis] - 1)) as unknown as Pair;
-  const before =
+  // From the first to the last element of the kernel.
+  const reach = onBothAxes((axis) => dilation[axis] * (kernel[axis] - 1));
+  const pad =
     padding === "same"
-      ? (wide.map((n) => Math.floor(n / 2)) as unknown as Pair)
-      : given("padding", padding === "valid" ? 0 : padding, 0, 0);
-  const total = padding === "same" ? wide : before.map((n) => 2 * n);
-  const outSize = ([0, 1] as const).map((axis) =>
-    Math.floor((size[axis] + total[axis]! - wide[axis] - 1) / stride[axis] + 1),
-  ) as unknown as Pair;
-  if (outSize.some((n) => n < 1)) {
-    const kernelSizes = formatShape(wide.map((n) => n + 1).slice(-axes));
-    const padded = formatShape(size.map((n, axis) => n + total[axis]!).slice(-axes));
+      ? onBothAxes((axis) => Math.floor(reach[axis] / 2))
+      : perAxis(op, "padding", padding === "valid" ? 0 : padding, 0, axes);
+  const padded = onBothAxes((axis) => size[axis] + (padding === "same" ? reach[axis] : 2 * pad[axis]));
+  const outSize = onBothAxes((axis) => Math.floor((padded[axis] - reach[axis] - 1) / stride[axis]) + 1);
+  if (outSize[0] < 1 || outSize[1] < 1) {
+    const spans = formatShape(onBothAxes((axis) => reach[axis] + 1).slice(-axes));
     throw new ShapeError(
-      `${op}: weight has shape ${formatShape(weight)}, which with its dilation spans ${kernelSizes}, expected at most the padded x, ${padded}`,
+      `${op}: weight has shape ${formatShape(weight)}, which with its dilation spans ${spans}, ` +
+        `expected at most the padded x, ${formatShape(padded.slice(-axes))}`,
     );
   }
-  return { size, outSize, kernel, stride, pad: before, dilation };
+  return { size, outSize, kernel, stride, pad, dilation };
 }

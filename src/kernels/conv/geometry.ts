@@ -4,6 +4,11 @@
  */
 export type Pair = readonly [vertical: number, horizontal: number];
 
+/** A number for each axis. */
+export function onBothAxes(of: (axis: 0 | 1) => number): Pair {
+  return [of(0), of(1)];
+}
+
 export interface Geometry {
   readonly n: number;
   readonly groups: number;

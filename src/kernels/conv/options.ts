@@ -3,7 +3,7 @@ import { expectSameDevice } from "../../autograd/record.ts";
 import { ShapeError, ValueError } from "../../gpu/errors.ts";
 import { expectDType } from "../../tensor/dtype.ts";
 import { scope } from "../../tensor/scope.ts";
-import { expectShape, formatShape } from "../../tensor/shape.ts";
+import { expectShape, formatShape, type Shape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { squeeze, unsqueeze } from "../view/reshape.ts";
 import type { Pair } from "./geometry.ts";
@@ -17,10 +17,10 @@ export function pairOf(value: PerAxis): Pair {
 }
 
 /**
- * A number per axis of an option.
+ * A number per axis of an option; for sequences, the least there is stands for the axis that they do not have.
  *
  * @param least what it may not be below
- * @param axes 1 where only a number makes sense
+ * @param axes 1 for sequences, which take one number
  * @throws ValueError
  */
 export function perAxis(op: string, name: string, value: PerAxis, least: 0 | 1, axes: 1 | 2): Pair {
@@ -31,7 +31,12 @@ export function perAxis(op: string, name: string, value: PerAxis, least: 0 | 1, 
     const has = Array.isArray(value) ? formatShape(value) : String(value);
     throw new ValueError(`${op}: ${name} is ${has}, expected ${axes === 1 ? one : `${one}, or two of them`}`);
   }
-  return values as unknown as Pair;
+  return axes === 1 ? [least, values[1]!] : (values as unknown as Pair);
+}
+
+/** The last sizes of a shape as an image's; a sequence is an image of one row. */
+export function imageSizes(shape: Shape, axes: 1 | 2): Pair {
+  return [axes === 1 ? 1 : shape.at(-2)!, shape.at(-1)!];
 }
 
 export interface Operands {
