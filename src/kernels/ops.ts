@@ -11,7 +11,7 @@ export { conv1d, conv2d } from "./conv/conv.ts";
 export { convTranspose1d, convTranspose2d } from "./conv/conv-transpose.ts";
 export { crossEntropy, nllLoss } from "./cross-entropy/cross-entropy.ts";
 export { ctcLoss } from "./ctc-loss/ctc-loss.ts";
-export { dropout } from "./dropout/dropout.ts";
+export { alphaDropout, dropout, dropout1d, dropout2d, featureAlphaDropout } from "./dropout/dropout.ts";
 export * from "./elementwise/activations.ts";
 export * from "./elementwise/binary-ops.ts";
 export { lerp, where } from "./elementwise/ternary.ts";

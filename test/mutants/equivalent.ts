@@ -21,6 +21,20 @@ export const equivalents: readonly Equivalent[] = [
   { line: "if (lane == 0u) {", becomes: "if (lane != 0u) {", reason: EVERY_LANE },
   { line: "if (lane == 0u) {", becomes: "if (!(lane == 0u)) {", reason: EVERY_LANE },
   {
+    file: "src/kernels/dropout/dropout.wgsl",
+    fn: "kept",
+    line: "word >= params.threshold",
+    becomes: "word > params.threshold",
+    reason: "a random word equals the threshold once in 2^32",
+  },
+  {
+    file: "src/kernels/dropout/dropout-lines.wgsl",
+    fn: "forward",
+    line: "words[line % 2u] >= params.threshold",
+    becomes: "words[line % 2u] > params.threshold",
+    reason: "a random word equals the threshold once in 2^32",
+  },
+  {
     file: "src/kernels/clip-grad/clip-grad.wgsl",
     fn: "term",
     line: "params.power == 1.0 ||",
