@@ -1,5 +1,6 @@
 /** Activation functions as layers. */
 import { checkOptions, ShapeError } from "../gpu/errors.ts";
+import { full } from "../kernels/creation/creation.ts";
 import {
   celu,
   elu,
@@ -13,6 +14,7 @@ import {
   logSigmoid,
   logSoftmax,
   mish,
+  prelu,
   relu,
   relu6,
   selu,
@@ -29,7 +31,8 @@ import {
 } from "../kernels/ops.ts";
 import { formatShape } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { Module, type TensorModule } from "./module.ts";
+import { checkSize } from "./check-size.ts";
+import { Module, Parameter, type TensorModule } from "./module.ts";
 
 /** A module class of a function of one tensor. */
 function activation(fn: (x: Tensor) => Tensor): new () => TensorModule {
@@ -202,5 +205,26 @@ export class GELU extends Module {
 
   override forward(x: Tensor): Tensor {
     return gelu(x, { approximate: this.approximate });
+  }
+}
+
+/**
+ * x where it is positive, else weight * x, with a trained weight for all or for each channel of [n, numParameters, ...].
+ *
+ * @example new nn.Sequential(new nn.Conv2d(3, 16, 3), new nn.PReLU(16))
+ */
+export class PReLU extends Module {
+  readonly weight: Parameter; // [numParameters]
+
+  /** @param options init: where the weights start (default 0.25) */
+  constructor(numParameters = 1, options: { init?: number } = {}) {
+    super();
+    checkOptions("PReLU", options, ["init"]);
+    checkSize("PReLU", "numParameters", numParameters);
+    this.weight = new Parameter(full([numParameters], options.init ?? 0.25));
+  }
+
+  override forward(x: Tensor): Tensor {
+    return prelu(x, this.weight);
   }
 }

@@ -13,6 +13,7 @@ export {
   LogSigmoid,
   LogSoftmax,
   Mish,
+  PReLU,
   ReLU,
   ReLU6,
   SELU,

@@ -94,4 +94,9 @@ module("Hardsigmoid", [], nn.Hardsigmoid(), [x], hardsigmoid)
 module("GLU", [1], nn.GLU(1), [drawn(2, 4, 3)])
 for shape in [(2, 3, 2, 2), (3, 2, 2)]:
     module("Softmax2d", [], nn.Softmax2d(), [drawn(*shape)])
+for shape, channels in [([3, 4], 1), ([3, 4], 4), ([2, 3, 2], 3), ([1, 2, 2, 2], 2), ([5], 1)]:
+    z = drawn(*shape, scale=3) + 1 / 128
+    function("prelu", F.prelu, [z, drawn(channels)])
+    module("PReLU", [channels], nn.PReLU(channels), [z])
+
 write(__file__)

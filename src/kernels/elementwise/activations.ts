@@ -1,5 +1,7 @@
 /** The table of activation functions. Formulas and defaults are PyTorch's. */
-import { checkOptions, ValueError } from "../../gpu/errors.ts";
+import { checkOptions, ShapeError, ValueError } from "../../gpu/errors.ts";
+import { expectDType } from "../../tensor/dtype.ts";
+import { formatShape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { ACTIVATIONS } from "../lib/lib.ts";
 import {
@@ -7,6 +9,8 @@ import {
   sigmoid as sigmoidReference,
   softplus as softplusReference,
 } from "../lib/math.reference.ts";
+import { reshape } from "../view/reshape.ts";
+import { binary } from "./binary.ts";
 import { add, div, greater, greaterEqual, less, lessEqual, logicalAnd, minimum, mul, sub } from "./binary-ops.ts";
 import { where } from "./ternary.ts";
 import { unary, unaryWith } from "./unary.ts";
@@ -356,4 +360,33 @@ const applyThreshold = unaryWith("threshold", {
 /** Computes x where it is above the threshold, else `value`. */
 export function threshold(x: Tensor, threshold: number, value: number): Tensor {
   return applyThreshold(x, threshold, value);
+}
+
+const applyPrelu = binary("prelu", {
+  f: "select(b * a, a, a > 0.0)",
+  dfa: "select(b, 1.0, a > 0.0)",
+  dfb: "select(a, 0.0, a > 0.0)",
+  reference: { f: (a, b) => (a > 0 ? a : b * a), dfa: (a, b) => (a > 0 ? 1 : b), dfb: (a) => (a > 0 ? 0 : a) },
+  composed: [(dy, a, b) => where(greater(a, 0), dy, mul(dy, b)), (dy, a) => where(greater(a, 0), 0, mul(dy, a))],
+  uses: ["ab", "a"],
+});
+
+/**
+ * Computes x where it is positive, else weight * x.
+ *
+ * @param x f32, any shape; with a weight per channel, [n, channels, ...]
+ * @param weight [1], or [channels]
+ * @throws ShapeError for a weight of another shape
+ * @see He et al. 2015, https://arxiv.org/abs/1502.01852
+ */
+export function prelu(x: Tensor, weight: Tensor): Tensor {
+  expectDType("prelu", "x", x.dtype, ["f32"]);
+  expectDType("prelu", "weight", weight.dtype, ["f32"]);
+  const channels = x.rank < 2 ? 1 : x.shape[1]!;
+  if (weight.rank !== 1 || (weight.size !== 1 && weight.size !== channels)) {
+    const expected = channels === 1 ? "[1]" : `[1] or [${channels}]`;
+    throw new ShapeError(`prelu: weight has shape ${formatShape(weight.shape)}, expected ${expected}`);
+  }
+  const behind = Math.max(x.rank - 2, 0);
+  return applyPrelu(x, reshape(weight, [weight.size, ...new Array<number>(behind).fill(1)]));
 }

@@ -8,6 +8,8 @@ import { deviceNamed, withDevice } from "../../tensor/device.ts";
 import type { DType } from "../../tensor/dtype.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { fromValues, tensor } from "../creation/creation.ts";
+import { reshape } from "../view/reshape.ts";
+import { prelu } from "./activations.ts";
 import { binaryOps } from "./binary.ts";
 import * as ops from "./binary-ops.ts";
 import type { Operand } from "./operand.ts";
@@ -49,6 +51,7 @@ const ALL: Record<string, Op> = {
   ...Object.fromEntries(Object.entries(FLOATS).map(([name, [op]]) => [name, op])),
   ...COMPARISONS,
   ...LOGIC,
+  prelu: (x, weight) => prelu(reshape(x as Tensor, [1, -1]), weight as Tensor),
 };
 
 test("every op of the table is tested", () => {
@@ -283,5 +286,38 @@ describe("errors", () => {
   test("two devices", () => {
     const there = withDevice("cpu", () => tensor([1]));
     expect(() => ops.add(tensor([1]), there)).toThrow("add: tensors on webgpu and on cpu");
+  });
+});
+
+describe("prelu", () => {
+  test("of one weight, and of one per channel", async () => {
+    for (const [shape, weight] of [
+      [[], [1]],
+      [[5], [1]],
+      [[2, 3, 4], [1]],
+      [[2, 3, 4], [3]],
+      [[2, 4, 3, 4], [4]],
+      [[11, 5], [5]],
+      [[0, 3], [3]],
+    ] as const) {
+      await checkOp((x, w) => prelu(x!, w!), [{ shape, avoid: [0] }, { shape: weight }], { second: true });
+    }
+  });
+
+  test("keeps NaN and infinities; the gradient at 0 is the weight's", async () => {
+    const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
+    const x = tensor([nan, infinity, -infinity, 0], { requiresGrad: true });
+    const y = prelu(x, tensor([0.25]));
+    y.sum().backward();
+    expect(await y.toArray()).toEqual([nan, infinity, -infinity, 0]);
+    expect(await x.grad!.toArray()).toEqual([0.25, 1, 0.25, 0.25]);
+  });
+
+  test("errors", () => {
+    const x = tensor([[1, 2, 3]]);
+    expect(() => prelu(x, tensor([1, 2]))).toThrow("prelu: weight has shape [2], expected [1] or [3]");
+    expect(() => prelu(x, tensor([[1]]))).toThrow("prelu: weight has shape [1, 1], expected [1] or [3]");
+    expect(() => prelu(tensor([1, 2]), tensor([1, 2]))).toThrow("prelu: weight has shape [2], expected [1]");
+    expect(() => prelu(x.cast("i32"), tensor([1]))).toThrow("prelu: x has dtype i32, expected f32");
   });
 });
