@@ -16,6 +16,7 @@ export * from "./elementwise/activations.ts";
 export * from "./elementwise/binary-ops.ts";
 export { lerp, where } from "./elementwise/ternary.ts";
 export * from "./elementwise/unary-ops.ts";
+export { embeddingBag } from "./embedding-bag/embedding-bag.ts";
 export { gather, oneHot, scatterAdd } from "./gather/gather.ts";
 export { glu } from "./glu/glu.ts";
 export { groupNorm } from "./group-norm/group-norm.ts";

@@ -40,7 +40,7 @@ export {
   type ConvTransposeLayerOptions,
 } from "./convolution.ts";
 export { AlphaDropout, Dropout, Dropout1d, Dropout2d, FeatureAlphaDropout } from "./dropout.ts";
-export { Embedding } from "./embedding.ts";
+export { Embedding, EmbeddingBag, type EmbeddingBagLayerOptions } from "./embedding.ts";
 export * as init from "./init.ts";
 export { type CachedSequence, KeyValueCache } from "./key-value-cache.ts";
 export { Bilinear, Flatten, Identity, Linear, Unflatten } from "./linear.ts";

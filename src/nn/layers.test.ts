@@ -168,7 +168,7 @@ test("errors", () => {
     'Linear: unknown option "bais"; did you mean "bias"?',
   );
   expect(() => new Embedding(3, 2, { paddingIndex: 3 })).toThrow(
-    "Embedding: paddingIndex is 3, expected a whole number from 0 to 2",
+    "Embedding: paddingIndex is 3, expected a whole number from -3 to 2",
   );
   expect(() => new Dropout(2)).toThrow("Dropout: p is 2, expected a probability from 0 to 1");
 });

@@ -13,7 +13,7 @@ import { Module, Parameter } from "./module.ts";
  * @example new nn.Linear(128, 10).forward(x) // [..., 128] -> [..., 10]
  */
 export class Linear extends Module {
-  readonly weight: Parameter; // [outFeatures, inFeatures]
+  weight: Parameter; // [outFeatures, inFeatures]; may be set to another layer's, which is then trained in both
   readonly bias: Parameter | null; // [outFeatures]
 
   /** @param options bias: false leaves the bias out */
