@@ -2,7 +2,7 @@
 import { checkOptions, ValueError } from "../gpu/errors.ts";
 import type { ConvOptions } from "../kernels/conv/conv.ts";
 import type { ConvTransposeOptions } from "../kernels/conv/conv-transpose.ts";
-import { checkGroups, type PerAxis, pairOf, perAxis } from "../kernels/conv/options.ts";
+import { checkGroups, checkPadding, type PerAxis, pairOf, perAxis } from "../kernels/conv/options.ts";
 import { conv1d, conv2d, convTranspose1d, convTranspose2d, pad } from "../kernels/ops.ts";
 import { rand } from "../kernels/random/random.ts";
 import { scope } from "../tensor/scope.ts";
@@ -81,13 +81,7 @@ abstract class ConvLayer<Size extends PerAxis> extends SlidingLayer<Size> {
     if (!PADDING_MODES.includes(paddingMode)) {
       throw new ValueError(`${layer}: paddingMode is "${paddingMode}", expected ${PADDING_MODES.join(", ")}`);
     }
-    if (typeof padding !== "string") perAxis(layer, "padding", padding, 0, axes);
-    else if (padding !== "same" && padding !== "valid") {
-      throw new ValueError(`${layer}: padding is "${padding}", expected numbers, "same" or "valid"`);
-    }
-    if (padding === "same" && pairOf(this.stride).some((stride) => stride !== 1)) {
-      throw new ValueError(`${layer}: padding is "same" with a stride of ${this.stride}, expected a stride of 1`);
-    }
+    checkPadding(layer, padding, this.stride, axes);
     this.padding = padding;
     this.paddingMode = paddingMode;
   }

@@ -1,5 +1,5 @@
 /** Convolutions (cross-correlations, as everywhere in this field) over sequences and images. */
-import { checkOptions, ShapeError, ValueError } from "../../gpu/errors.ts";
+import { checkOptions, ShapeError } from "../../gpu/errors.ts";
 import { formatShape, type Shape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { type Geometry, onBothAxes } from "./geometry.ts";
@@ -104,20 +104,15 @@ function sizesOf(op: string, x: Shape, weight: Shape, options: ConvOptions, axes
   const stride = perAxis(op, "stride", options.stride ?? 1, 1, axes);
   const dilation = perAxis(op, "dilation", options.dilation ?? 1, 1, axes);
   const { padding = 0 } = options;
-  if (typeof padding === "string" && padding !== "same" && padding !== "valid") {
-    throw new ValueError(`${op}: padding is "${padding}", expected numbers, "same" or "valid"`);
-  }
-  if (padding === "same" && (stride[0] !== 1 || stride[1] !== 1)) {
-    throw new ValueError(
-      `${op}: padding is "same" with a stride of ${stride.slice(-axes).join(", ")}, expected a stride of 1`,
-    );
-  }
+  checkPadding(op, padding, stride, axes);
   // From the first to the last element of the kernel.
   const reach = onBothAxes((axis) => dilation[axis] * (kernel[axis] - 1));
   const pad =
     padding === "same"
       ? onBothAxes((axis) => Math.floor(reach[axis] / 2))
-      : perAxis(op, "padding", padding === "valid" ? 0 : padding, 0, axes);
+      : padding === "valid"
+        ? ([0, 0] as const)
+        : perAxis(op, "padding", padding, 0, axes);
   const padded = onBothAxes((axis) => size[axis] + (padding === "same" ? reach[axis] : 2 * pad[axis]));
   const outSize = onBothAxes((axis) => Math.floor((padded[axis] - reach[axis] - 1) / stride[axis]) + 1);
   if (outSize[0] < 1 || outSize[1] < 1) {

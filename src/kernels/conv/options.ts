@@ -34,6 +34,23 @@ export function perAxis(op: string, name: string, value: PerAxis, least: 0 | 1, 
   return axes === 1 ? [least, values[1]!] : (values as unknown as Pair);
 }
 
+/** @throws ValueError for a padding that is none, or "same" where the stride changes the size */
+export function checkPadding(op: string, padding: PerAxis | string, stride: PerAxis, axes: 1 | 2): void {
+  if (typeof padding !== "string") {
+    perAxis(op, "padding", padding, 0, axes);
+    return;
+  }
+  if (padding !== "same" && padding !== "valid") {
+    throw new ValueError(`${op}: padding is "${padding}", expected numbers, "same" or "valid"`);
+  }
+  const steps = pairOf(stride);
+  if (padding === "same" && (steps[0] !== 1 || steps[1] !== 1)) {
+    throw new ValueError(
+      `${op}: padding is "same" with a stride of ${steps.slice(-axes).join(", ")}, expected a stride of 1`,
+    );
+  }
+}
+
 /** The last sizes of a shape as an image's; a sequence is an image of one row. */
 export function imageSizes(shape: Shape, axes: 1 | 2): Pair {
   return [axes === 1 ? 1 : shape.at(-2)!, shape.at(-1)!];

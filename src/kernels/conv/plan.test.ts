@@ -1,0 +1,85 @@
+import { expect, test } from "vitest";
+import type { Geometry } from "./geometry.ts";
+import { foldOf, planParts, planSlide, planWeight } from "./plan.ts";
+
+const software = { kind: "webgpu", family: "software", subgroupSize: 8 } as const;
+const gpu = { kind: "webgpu", family: "gpu", subgroupSize: 32 } as const;
+
+// Images of 14 x 14 and kernels of 3 x 3.
+function conv(ci: number, co: number, rest: Partial<Geometry> = {}): Geometry {
+  return {
+    n: 64,
+    groups: 1,
+    ci,
+    co,
+    size: [14, 14],
+    outSize: [14, 14],
+    kernel: [3, 3],
+    stride: [1, 1],
+    pad: [1, 1],
+    dilation: [1, 1],
+    ...rest,
+  };
+}
+
+test("each kind of device has its kernels", () => {
+  const kernels = (device: Parameters<typeof planSlide>[0]) => [
+    planSlide(device, conv(32, 64), false).kernel,
+    planSlide(device, conv(32, 64), true).kernel,
+    planWeight(device, conv(32, 64)).kernel,
+  ];
+  expect(kernels(software)).toEqual(["lanes", "lanes", "lanes"]);
+  expect(kernels({ ...software, subgroupSize: 4 })).toEqual(["tiles", "tiles", "tiles"]);
+  expect(kernels(gpu)).toEqual(["tiles", "tiles", "tiles"]);
+  expect(kernels({ ...gpu, kind: "cpu" })).toEqual(["direct", "direct", "direct"]);
+});
+
+test("where a product would be mostly of zeros, it goes element by element", () => {
+  const forward = (ci: number, co: number) => planSlide(software, conv(ci, co), false).kernel;
+  const backward = (ci: number, co: number) => planSlide(software, conv(ci, co), true).kernel;
+  expect([forward(1, 1), forward(1, 2), forward(1, 3), forward(8, 1), forward(8, 2)]).toEqual([
+    "direct",
+    "direct",
+    "lanes",
+    "direct",
+    "lanes",
+  ]);
+  expect([backward(2, 8), backward(1, 8)]).toEqual(["lanes", "direct"]);
+  expect(planSlide(gpu, conv(8, 3), false).kernel).toBe("direct");
+  expect(planSlide(gpu, conv(8, 4), false).kernel).toBe("tiles");
+  const depthwise = conv(1, 1, { groups: 256 });
+  expect(planSlide(gpu, depthwise, false).kernel).toBe("direct");
+  expect([software, gpu].map((device) => planWeight(device, depthwise).kernel)).toEqual(["direct", "direct"]);
+  expect([planWeight(software, conv(1, 8)).kernel, planWeight(gpu, conv(1, 8)).kernel]).toEqual(["lanes", "direct"]);
+});
+
+test("little is not worth the packing", () => {
+  const tiny = conv(4, 4, { n: 1, outSize: [7, 8] }); // 8064 products
+  expect(planSlide(software, tiny, false).kernel).toBe("direct");
+  expect(planSlide(software, { ...tiny, outSize: [8, 8] }, false).kernel).toBe("lanes");
+  expect(planWeight(software, conv(0, 4)).kernel).toBe("direct");
+});
+
+test("GPUs get tiles that fit the channels", () => {
+  expect(planSlide(gpu, conv(32, 32), false)).toMatchObject({ constants: { TILE: 32, BLOCKS: 1 }, tile: [32, 32] });
+  expect(planSlide(gpu, conv(32, 64), false)).toMatchObject({ constants: { TILE: 64, BLOCKS: 2 } });
+  expect(planSlide(gpu, conv(32, 64), true)).toMatchObject({ constants: { TILE: 32, BLOCKS: 1 } });
+  expect(planSlide(gpu, conv(64, 256), false)).toMatchObject({ constants: { TILE: 128, BLOCKS: 2 } });
+  expect(planWeight(gpu, conv(64, 128))).toMatchObject({ constants: { TILE: 64, BLOCKS: 2 } });
+});
+
+test("few channels take the taps of a row with them", () => {
+  expect([1, 2, 3, 4, 5, 6, 8].map((channels) => foldOf(channels, 3))).toEqual([3, 3, 1, 1, 3, 1, 1]);
+  expect(foldOf(1, 1)).toBe(1);
+});
+
+test("a weight's gradient is cut into parts that fill the device, and are neither short nor long", () => {
+  expect(planParts("lanes", "software", 2, 3136)).toEqual({ splits: 8, chunk: 392 });
+  expect(planParts("lanes", "software", 18, 1000)).toEqual({ splits: 1, chunk: 1000 });
+  expect(planParts("lanes", "software", 18, 3136)).toEqual({ splits: 4, chunk: 784 }); // for its accuracy
+  expect(planParts("tiles", "gpu", 10, 12800)).toEqual({ splits: 25, chunk: 512 });
+  expect(planParts("direct", "software", 288, 12544)).toEqual({ splits: 4, chunk: 3136 });
+  expect(planParts("direct", "gpu", 288, 12544)).toEqual({ splits: 56, chunk: 224 });
+  expect(planParts("direct", "gpu", 288, 10)).toEqual({ splits: 1, chunk: 10 });
+  expect(planParts("direct", "gpu", 0, 0)).toEqual({ splits: 1, chunk: 0 });
+});
