@@ -9,6 +9,7 @@ import {
   checkBias,
   checkGroups,
   checkOperands,
+  checkPadding,
   imageSizes,
   type Operands,
   type PerAxis,
