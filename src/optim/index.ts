@@ -4,6 +4,7 @@ export { Adagrad, type AdagradOptions } from "./adagrad.ts";
 export { Adam, type AdamOptions, AdamW, type AdamWOptions } from "./adam.ts";
 export { Adamax, type AdamaxOptions } from "./adamax.ts";
 export { Lion, type LionOptions } from "./lion.ts";
+export { ExponentialMovingAverage, type MovingAverageOptions } from "./moving-average.ts";
 export { NAdam, type NAdamOptions } from "./nadam.ts";
 export {
   type Group,

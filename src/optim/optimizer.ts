@@ -50,7 +50,10 @@ export interface Definition<Options extends OptimizerOptions> {
 
 /** One group as an optimizer keeps it. */
 export interface Group<Options> {
-  /** May be changed between steps, as schedules do: the next step brings them to the device. */
+  /**
+   * May be changed between steps, as schedules do: the next step brings them to the device, a replayed one too. Only
+   * what turns parts of the mathematics on or off, such as a momentum that was 0, a replayed step does not see.
+   */
   readonly options: Options;
   readonly parameters: readonly Parameter[];
 }
@@ -120,10 +123,9 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
   /** Changes every parameter that has a gradient; the others stay as they are, and no step of theirs is counted. */
   step(): void {
     for (const { packed, parameters, options } of this.#groups) {
-      this.#device.eachStep(() => packed.writeOptions(this.#settings(options)));
       packed.step(
         parameters.map(({ grad }) => grad),
-        this.#settings(options),
+        () => this.#settings(options),
       );
     }
   }
@@ -232,7 +234,7 @@ function expectParameter(optimizer: string, value: unknown, index: number): asse
 /** What the kernels take of betas: what is kept of a running mean in each step, what is taken of the new, and the logarithms. */
 export function moments([beta1, beta2]: readonly [number, number]) {
   return {
-    beta1,
+    keep1: beta1,
     take1: 1 - beta1,
     keep2: beta2,
     take2: 1 - beta2,

@@ -106,21 +106,16 @@ export class PackedTensors {
     }
   }
 
-  /** Brings the options to the device if they have changed; before each step. */
-  writeOptions({ hyper }: Settings): void {
-    const words = this.#algorithm.hyper(hyper);
-    if (this.#writtenHyper?.every((word, k) => word === words[k])) return;
-    this.#device.write(this.#hyper.storage, words);
-    this.#writtenHyper = words;
-  }
-
   /**
    * Counts a step of every tensor that has a gradient, and changes it.
    *
    * @param gradients one per tensor, null for those that stay as they are
+   * @param settingsNow asked again in each step, replayed ones included
    */
-  step(gradients: readonly (Tensor | null)[], settings: Settings): void {
+  step(gradients: readonly (Tensor | null)[], settingsNow: () => Settings): void {
+    const settings = settingsNow();
     this.prepareState(settings);
+    this.#device.eachStep(() => this.#writeHyper(settingsNow()));
     this.#writeEnabled(gradients);
     if (gradients.every((gradient) => gradient === null)) return;
     const { flags } = settings;
@@ -171,6 +166,13 @@ export class PackedTensors {
     return { shape: [], strides: [], offset: row * PROGRESS_WORDS + word };
   }
 
+  #writeHyper({ hyper }: Settings): void {
+    const words = this.#algorithm.hyper(hyper);
+    if (this.#writtenHyper?.every((word, k) => word === words[k])) return;
+    this.#device.write(this.#hyper.storage, words);
+    this.#writtenHyper = words;
+  }
+
   #writeEnabled(gradients: readonly (Tensor | null)[]): void {
     const marks = new Uint32Array(this.#enabled.size);
     for (const [i, { members }] of this.#packs.entries()) {
@@ -213,7 +215,7 @@ export class PackedTensors {
     const moved = tensors.find(({ device }) => device !== this.#device);
     if (!moved) return;
     throw new DeviceError(
-      `${this.#owner}: a parameter is on ${moved.device.name}, expected ${this.#device.name}; make the optimizer after moving the module`,
+      `${this.#owner}: a parameter is on ${moved.device.name}, expected ${this.#device.name}; make a new ${this.#owner} after moving the module`,
     );
   }
 }

@@ -1,7 +1,7 @@
 /**
  * Learning-rate schedules, with PyTorch's names, defaults and, up to float64's rounding, values. A schedule sets `lr` in the
- * options of the optimizer's groups, on the host; the optimizer brings it to the device with its next step, or with
- * `writeOptions` before a recorded step is replayed.
+ * options of the optimizer's groups, on the host; the optimizer brings it to the device with its next step, whether that
+ * is run or replayed.
  *
  * As in PyTorch, rates follow from the ones before, so that several schedules can work on one optimizer at a time.
  */

@@ -6,7 +6,7 @@
 
 struct Hyper {
   sign: f32, l2: f32, shrink: f32, lr: f32,
-  beta1: f32, take1: f32, keep2: f32, take2: f32, logBeta2: f32, eps: f32,
+  keep1: f32, take1: f32, keep2: f32, take2: f32, logBeta2: f32, eps: f32,
   logDecay: f32, // of momentumDecay * log(0.96)
 }
 
@@ -14,7 +14,7 @@ struct Hyper {
 struct Progress { @align(64) step: f32, muProduct: f32, momentPart: f32, gradientPart: f32, correction2: f32 }
 
 fn mu(step: f32) -> f32 {
-  return hyper.beta1 * (1.0 - 0.5 * preciseExp(step * hyper.logDecay));
+  return hyper.keep1 * (1.0 - 0.5 * preciseExp(step * hyper.logDecay));
 }
 
 fn next(now: Progress) -> Progress {
@@ -26,7 +26,7 @@ fn next(now: Progress) -> Progress {
 }
 
 fn change(at: u32, weight: T, g: T, now: Progress) -> T {
-  let m = s0[at] + hyper.take1 * (g - s0[at]);
+  let m = hyper.keep1 * s0[at] + hyper.take1 * g;
   s0[at] = m;
   let v = hyper.keep2 * s1[at] + hyper.take2 * g * g;
   s1[at] = v;

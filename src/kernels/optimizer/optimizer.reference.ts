@@ -75,8 +75,8 @@ function correction(step: number, logBeta: number): number {
 }
 
 /** The running means of g and g² in s0 and s1. */
-function updateMoments(e: Element, { take1, keep2, take2 }: Fields): void {
-  e.s0 += take1 * (e.g - e.s0);
+function updateMoments(e: Element, { keep1, take1, keep2, take2 }: Fields): void {
+  e.s0 = keep1 * e.s0 + take1 * e.g;
   e.s1 = keep2 * e.s1 + take2 * e.g ** 2;
 }
 
@@ -106,8 +106,8 @@ export const adamRule: Rule = {
 };
 
 export const nadamRule: Rule = {
-  next({ step, muProduct: before }, { beta1, logDecay, logBeta2 }) {
-    const mu = (t: number) => beta1 * (1 - 0.5 * Math.exp(t * logDecay));
+  next({ step, muProduct: before }, { keep1, logDecay, logBeta2 }) {
+    const mu = (t: number) => keep1 * (1 - 0.5 * Math.exp(t * logDecay));
     const muProduct = (step === 1 ? 1 : before) * mu(step);
     return {
       muProduct,
@@ -141,7 +141,7 @@ export const rmspropRule: Rule = {
     e.s0 = keep * e.s0 + take * e.g ** 2;
     let v = e.s0;
     if (CENTERED) {
-      e.s1 += take * (e.g - e.s1);
+      e.s1 = keep * e.s1 + take * e.g;
       v = Math.max(v - e.s1 ** 2, 0);
     }
     const d = e.g / (Math.sqrt(v) + eps);
@@ -169,17 +169,17 @@ export const adadeltaRule: Rule = {
 
 export const adamaxRule: Rule = {
   next: ({ step }, { logBeta1 }) => ({ correction1: correction(step, logBeta1) }),
-  change(e, { correction1 }, { lr, take1, keep2, eps }) {
-    e.s0 += take1 * (e.g - e.s0);
+  change(e, { correction1 }, { lr, keep1, take1, keep2, eps }) {
+    e.s0 = keep1 * e.s0 + take1 * e.g;
     e.s1 = Math.max(keep2 * e.s1, Math.abs(e.g) + eps);
     e.weight -= ((lr / correction1) * e.s0) / e.s1;
   },
 };
 
 export const lionRule: Rule = {
-  change(e, _, { lr, take1, take2 }) {
-    e.weight -= lr * Math.sign(e.s0 + take1 * (e.g - e.s0));
-    e.s0 += take2 * (e.g - e.s0);
+  change(e, _, { lr, keep1, take1, keep2, take2 }) {
+    e.weight -= lr * Math.sign(keep1 * e.s0 + take1 * e.g);
+    e.s0 = keep2 * e.s0 + take2 * e.g;
   },
 };
 

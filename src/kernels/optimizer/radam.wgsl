@@ -7,7 +7,7 @@
 
 struct Hyper {
   sign: f32, l2: f32, shrink: f32, lr: f32,
-  take1: f32, keep2: f32, take2: f32, logBeta1: f32, logBeta2: f32, eps: f32,
+  keep1: f32, take1: f32, keep2: f32, take2: f32, logBeta1: f32, logBeta2: f32, eps: f32,
   rhoFactor: f32, // rho / ((rho - 4) (rho - 2))
 }
 
@@ -36,7 +36,7 @@ fn next(now: Progress) -> Progress {
 }
 
 fn change(at: u32, weight: T, g: T, now: Progress) -> T {
-  let m = s0[at] + hyper.take1 * (g - s0[at]);
+  let m = hyper.keep1 * s0[at] + hyper.take1 * g;
   s0[at] = m;
   let v = hyper.keep2 * s1[at] + hyper.take2 * g * g;
   s1[at] = v;

@@ -2,7 +2,7 @@
 // https://arxiv.org/abs/1308.0850
 //
 //   s0 : v, the running mean of g²      s1 : a, that of g, if centered      s2 : b, if there is momentum
-//   v = keep v + take g²      a = a + take (g - a)      with keep = alpha, take = 1 - alpha
+//   v = keep v + take g²      a = keep a + take g      with keep = alpha, take = 1 - alpha
 //   d = g / (sqrt(v) + eps), or centered g / (sqrt(v - a²) + eps)
 //   b = momentum b + d      p = p - lr b, or without momentum p - lr d
 
@@ -20,7 +20,7 @@ fn change(at: u32, weight: T, g: T, now: Progress) -> T {
   var v = hyper.keep * s0[at] + hyper.take * g * g;
   s0[at] = v;
   if (CENTERED == 1u) {
-    let a = s1[at] + hyper.take * (g - s1[at]);
+    let a = hyper.keep * s1[at] + hyper.take * g;
     s1[at] = a;
     v -= a * a;
     v = select(v, T(), v < T()); // a variance that rounding has made negative
