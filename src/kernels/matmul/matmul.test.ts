@@ -133,6 +133,10 @@ test("matmul with a long k", async () => {
   );
 });
 
+test("parts whose rows end with one, two and three columns", async () => {
+  for (const n of [33, 34, 35]) await check([4, 1100], [1100, n], {}, { gradient: false });
+});
+
 // The large tiles of GPUs, whole and cut off.
 test("matmul of a thousand rows and columns", () => check([1290, 36], [36, 1212], {}, { gradient: false }));
 
@@ -203,6 +207,27 @@ test("what lies behind the edges of an operand is not used", async () => {
   );
   const y = await matmul(a, b).data();
   expect([...y].filter((value, i) => (i % 34 === 33 ? !Number.isNaN(value) : value !== 33))).toEqual([]);
+});
+
+test("what the next matrix of a batch holds is not used", async () => {
+  const batch = (shape: Shape) => {
+    const size = shape[0]! * shape[1]!;
+    return tensor(
+      Float32Array.from({ length: 2 * size }, (_, i) => (i < size ? 1 : Number.NaN)),
+      { shape: [2, ...shape] },
+    );
+  };
+  for (const k of [5, 6, 7]) {
+    // Of eight rows and more, elements or blocks of A are read.
+    for (const [m, name, a, b, options] of [
+      ...layouts(7, k, 37).map((layout) => [7, ...layout] as const),
+      ...layouts(36, k, 37).map((layout) => [36, ...layout] as const),
+    ]) {
+      const y = await matmul(batch(a), batch(b), options).data();
+      const expected = Array.from({ length: 2 * m * 37 }, (_, i) => (i < m * 37 ? k : Number.NaN));
+      expect([...y], `${name} of ${m} rows`).toEqual(expected);
+    }
+  }
 });
 
 test("a product of the batches of one matrix is one dispatch, and its gradients are one each", async () => {
