@@ -18,8 +18,8 @@
  * the GPU takes its process along and is caught by that. Two test processes run at a time.
  *
  * Which tests (mutants.ts): those in the kernel's folder, or for shared files and folders without tests those beside
- * what imports it, short ones first. They run with the kernel family that suits the adapter and, for what they do not reach,
- * with the other one; for files named -gpu the other way round.
+ * what imports it, short ones first. They run with the kernel family that suits the adapter and, for what they do not reach
+ * or do not notice, with the other one; for files named -gpu the other way round.
  *
  * A survivor is either killed by a new test or listed in equivalent.ts, with the reason why it changes nothing.
  * Exits with 1 if there is one that is not listed, or if a test fails by itself.
@@ -34,7 +34,7 @@ import type { Job, Record, Result } from "./worker.ts";
 
 const LANES = Math.min(2, availableParallelism());
 // Small enough that both lanes have work to the end, large enough that a test file's first run is no great part.
-const MIN_MUTANTS_PER_PROCESS = 50;
+const MIN_MUTANTS_PER_PROCESS = 16;
 /** A process that writes nothing for so long is stuck. */
 const SILENCE_SECONDS = 600;
 
@@ -98,7 +98,10 @@ async function main(): Promise<number> {
   return conclusion();
 }
 
-/** Takes pieces of work until there are none: the test file for which most mutants wait, with half of them. */
+/**
+ * Takes pieces of work until there are none: the test file for which most mutants wait. All of them are the lane's until
+ * the test process has found out which ones a test reaches, and leaves half of those to the other lane.
+ */
 async function runLane(lane: number, states: readonly State[], busy: Map<number, Set<State>>): Promise<void> {
   for (;;) {
     const taken = new Set([...busy.values()].flatMap((set) => [...set]));
@@ -116,9 +119,8 @@ async function runLane(lane: number, states: readonly State[], busy: Map<number,
       continue;
     }
     const [key, all] = next;
-    const piece = all.slice(0, Math.max(MIN_MUTANTS_PER_PROCESS, Math.ceil(all.length / LANES)));
-    busy.set(lane, new Set(piece));
-    await runProcess(JSON.parse(key) as Attempt, piece, states);
+    busy.set(lane, new Set(all));
+    await runProcess(JSON.parse(key) as Attempt, all, states, (taken) => busy.set(lane, new Set(taken)));
     busy.delete(lane);
   }
 }
@@ -127,18 +129,25 @@ let processes = 0;
 // By test file: which tests may not be fit to run twice in a process.
 const suspectsOf = new Map<string, Set<string>>();
 
-/** Runs one test process until it has answered for every mutant of the piece or has died. */
-async function runProcess({ test, mode }: Attempt, piece: readonly State[], states: readonly State[]): Promise<void> {
+/** Runs one test process until it has answered for every mutant that it takes or has died. */
+async function runProcess(
+  { test, mode }: Attempt,
+  piece: readonly State[],
+  states: readonly State[],
+  onTaken: (taken: readonly State[]) => void,
+): Promise<void> {
   const path = join(folder, `${processes++}`);
   const suspects = [...(suspectsOf.get(test) ?? [])];
   const job: Job = {
     mutants: piece.map((state) => [states.indexOf(state), state.mutant]),
+    atLeast: MIN_MUTANTS_PER_PROCESS,
     suspects,
     log: `${path}.log`,
   };
   writeFileSync(`${path}.json`, JSON.stringify(job));
   const env: NodeJS.ProcessEnv = { ...process.env, TILEGRAD_MUTANTS: `${path}.json`, TILEGRAD_TEST: mode };
   if (mode === "") delete env.TILEGRAD_TEST;
+  env.GALLIVM_PERF = "nopt"; // Mesa's software adapter compiles faster what runs only once
   const args = ["node_modules/vitest/vitest.mjs", "run", test, "--config", "test/mutants/vitest.config.ts"];
   args.push("--tags-filter=!slow");
   const child = spawn(process.execPath, args, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
@@ -164,6 +173,7 @@ async function runProcess({ test, mode }: Attempt, piece: readonly State[], stat
         for (const name of record.unrepeatable)
           troubles.add(`${test}: "${name}" cannot run twice in a process, so it catches nothing here`);
       }
+      if (record.type === "takes") onTaken(record.mutants.map((number) => states[number]!));
       if (record.type === "begin") begun = states[record.mutant]!;
       if (record.type === "end") {
         settle(states[record.mutant]!, record.result);
@@ -208,12 +218,18 @@ function settle(state: State, result: Result): void {
   } else {
     state.wasReached ||= result.outcome === "survived";
     state.attempts.shift();
-    // Only what no test with one family of kernels reaches is left to the other family.
-    if (state.wasReached) while (state.attempts[0] && state.attempts[0].mode !== attempt.mode) state.attempts.shift();
+    const isForBoth = !isShared(state.mutant) && !listed(state.mutant);
+    if (state.wasReached && !isForBoth)
+      while (state.attempts[0] && state.attempts[0].mode !== attempt.mode) state.attempts.shift();
     if (state.attempts.length > 0) return;
     if (state.wasReached) conclude(state, "survived");
     else conclude(state, isGuess(state.mutant) ? "invalid" : "unreached");
   }
+}
+
+/** What both families of kernels use in the same way: one that has reached and passed it says all. */
+function isShared({ file, appended }: Mutant): boolean {
+  return appended !== undefined || file.startsWith("src/kernels/lib/");
 }
 
 /** A literal that looks like WGSL; if no kernel has it, it is none. */
@@ -233,6 +249,10 @@ function describe({ file, lineNumber, fn, kind, line, becomes }: Mutant): string
   return `${where}, ${kind}: ${line}\n          -> ${becomes || "(nothing)"}`;
 }
 
+function listed(mutant: Mutant): Equivalent | undefined {
+  return equivalents.find((entry) => isMatch(entry, mutant));
+}
+
 function isMatch({ file, fn, line, becomes }: Equivalent, mutant: Mutant): boolean {
   if (file !== undefined && mutant.file !== file) return false;
   if (fn !== undefined && mutant.fn !== fn) return false;
@@ -240,10 +260,9 @@ function isMatch({ file, fn, line, becomes }: Equivalent, mutant: Mutant): boole
 }
 
 function report(states: readonly State[], every: readonly Mutant[], seconds: number): number {
-  const isListed = (mutant: Mutant) => equivalents.find((entry) => isMatch(entry, mutant));
   const having = (outcome: string) => states.filter(({ verdict }) => verdict?.outcome === outcome);
   const alive = [...having("survived"), ...having("unreached")];
-  const unlisted = alive.filter(({ mutant }) => !isListed(mutant));
+  const unlisted = alive.filter(({ mutant }) => !listed(mutant));
 
   const files = new Set(every.map(({ file }) => file));
   for (const entry of equivalents) {
@@ -252,7 +271,7 @@ function report(states: readonly State[], every: readonly Mutant[], seconds: num
     }
   }
   for (const { mutant, verdict } of having("caught")) {
-    if (isListed(mutant)?.file)
+    if (listed(mutant)?.file)
       troubles.add(`equivalent.ts lists what is caught by ${verdict!.by}:\n  ${describe(mutant)}`);
   }
 

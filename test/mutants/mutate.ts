@@ -80,6 +80,7 @@ export function mutationsOf(code: string, start: number, end: number): Mutation[
       put("bound", condition.end, condition.end, compare[1]!.startsWith("<") ? " - 1" : " + 1");
     }
     const increment = code.slice(step.start, step.end);
+    if (/FOREVER/.test(code.slice(condition.start, condition.end))) return; // it is left where a count is met exactly
     if (/\+\+/.test(increment)) put("stride", step.start, step.end, increment.replace("++", " += 2"));
     else if (/\+= /.test(increment)) put("stride", step.end, step.end, " + 1");
   });

@@ -17,6 +17,8 @@ import { blankComments, functionsOf, mutate, reachedFrom } from "./mutate.ts";
 export interface Job {
   /** By their numbers in main.ts. */
   readonly mutants: readonly (readonly [number, Mutant])[];
+  /** Of those that a test reaches, it tries half, but no fewer than this. */
+  readonly atLeast: number;
   /** Tests that have failed with the kernels whole, after a mutant: they are looked at first. */
   readonly suspects: readonly string[];
   /** Where the records go, one per line. */
@@ -38,12 +40,25 @@ export type Record =
   | { readonly type: "started"; readonly pid: number }
   | { readonly type: "tests"; readonly failed: readonly string[]; readonly unrepeatable: readonly string[] }
   | { readonly type: "alive" }
+  /** What it is going to try; the other mutants are unreached or left to another process. */
+  | { readonly type: "takes"; readonly mutants: readonly number[] }
   | { readonly type: "begin"; readonly mutant: number }
   | { readonly type: "end"; readonly mutant: number; readonly result: Result };
 
 const job = JSON.parse(readFileSync(process.env.TILEGRAD_MUTANTS!, "utf8")) as Job;
 const log = (record: Record) => appendFileSync(job.log, `${JSON.stringify(record)}\n`);
 log({ type: "started", pid: process.pid });
+
+// Dawn's binding asks for the GPU's news again and again by setImmediate, at the cost of a core that the compiler could use.
+const { setImmediate } = globalThis;
+let firstTick = 0;
+let lastTick = 0;
+globalThis.setImmediate = ((callback: (...args: unknown[]) => void, ...args: unknown[]) => {
+  const now = performance.now();
+  if (now - lastTick > 3) firstTick = now;
+  lastTick = now;
+  return now - firstTick < 2 ? setImmediate(callback, ...args) : setTimeout(callback, 1, ...args);
+}) as typeof setImmediate;
 
 // A run again must draw the same cases, and a failure need not be made smaller.
 fc.configureGlobal({ seed: 1, endOnFailure: true });
@@ -55,6 +70,8 @@ let mutant: Mutant | null = null;
 const devices = new Set<WebGpuDevice>();
 const reached = new Map<RunnerTestCase, Map<Kernel, Set<string>>>();
 const broken = new Map<Kernel, Kernel>();
+/** By kernel, then family and entry: the broken kernel, or for entries that do not reach the mutant the whole one. */
+const chosen = new Map<Kernel, Map<string, Kernel>>();
 
 const { run } = WebGpuDevice.prototype;
 WebGpuDevice.prototype.run = function (this: WebGpuDevice, kernel, entry, call) {
@@ -63,13 +80,26 @@ WebGpuDevice.prototype.run = function (this: WebGpuDevice, kernel, entry, call) 
     const kernels = getOrPut(reached, test, () => new Map<Kernel, Set<string>>());
     getOrPut(kernels, kernel, () => new Set<string>()).add(entry);
   }
-  run.call(this, mutant ? getOrPut(broken, kernel, () => withMutant(kernel, mutant!)) : kernel, entry, call);
+  run.call(this, mutant ? chosenKernel(kernel, this.family, entry, mutant) : kernel, entry, call);
 };
 
-/** The kernel with the mutant in its text, or itself if that is no part of it. */
+function chosenKernel(kernel: Kernel, family: Family, entry: string, mutant: Mutant): Kernel {
+  const known = getOrPut(chosen, kernel, () => new Map<string, Kernel>());
+  return getOrPut(known, `${family} ${entry}`, () => {
+    if (!reaches(kernel, family, entry, mutant)) return kernel;
+    return getOrPut(broken, kernel, () => withMutant(kernel, mutant));
+  });
+}
+
+function reaches(kernel: Kernel, family: Family, entry: string, mutant: Mutant): boolean {
+  const line = mutant.appended && appendedFunction(kernel, family, mutant);
+  if (mutant.appended ? !line : !includes(kernel, family, mutant)) return false;
+  return functionsReached(kernel, family, entry).has(line ? /^fn (\w+)/.exec(line)![1]! : mutant.fn);
+}
+
+/** The kernel with the mutant in its text. */
 function withMutant(kernel: Kernel, mutant: Mutant): Kernel {
   const sources = (["gpu", "software"] as const).map((family) => brokenSource(kernel, family, mutant));
-  if (sources.every((source) => source === null)) return kernel;
   const variant: Kernel["variant"] = (family) => {
     const source = sources[family === "gpu" ? 0 : 1];
     return source ? { source, module: parseWgsl(source, kernel.name) } : kernel.variant(family);
@@ -125,11 +155,7 @@ function functionsReached(kernel: Kernel, family: Family, entry: string): Readon
 function reachedKernel(mutant: Mutant, kernels: ReadonlyMap<Kernel, ReadonlySet<string>>): Kernel | null {
   for (const [kernel, entries] of kernels) {
     for (const { family } of devices) {
-      if (!mutant.appended && !includes(kernel, family, mutant)) continue;
-      const line = mutant.appended && appendedFunction(kernel, family, mutant);
-      if (mutant.appended && !line) continue;
-      const fn = line ? /^fn (\w+)/.exec(line)![1]! : mutant.fn;
-      for (const entry of entries) if (functionsReached(kernel, family, entry).has(fn)) return kernel;
+      for (const entry of entries) if (reaches(kernel, family, entry, mutant)) return kernel;
     }
   }
   return null;
@@ -152,8 +178,8 @@ async function isValid(kernel: Kernel): Promise<boolean> {
 
 // --- running tests again
 
-/** Runs a test with its hooks. @returns what it throws, as a string, or null */
-async function runAgain(test: RunnerTestCase, seconds: number): Promise<string | null> {
+/** Runs a test with its hooks, for so many seconds of the processor's time. @returns what it throws, as a string, or null */
+async function runAgain(test: RunnerTestCase, patience: number): Promise<string | null> {
   const suites: RunnerTestSuite[] = [];
   for (let suite: RunnerTestSuite | undefined = test.suite ?? test.file; suite; suite = parentOf(suite))
     suites.unshift(suite);
@@ -171,7 +197,10 @@ async function runAgain(test: RunnerTestCase, seconds: number): Promise<string |
   };
   let timer: NodeJS.Timeout;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(TOO_LATE)), 1000 * seconds);
+    const start = processorSeconds();
+    timer = setInterval(() => {
+      if (processorSeconds() - start > patience) reject(new Error(TOO_LATE));
+    }, 250);
   });
   try {
     await Promise.race([whole(), late]);
@@ -181,12 +210,18 @@ async function runAgain(test: RunnerTestCase, seconds: number): Promise<string |
       ? `${error.message}${error.cause instanceof Error ? ` ${error.cause.message}` : ""}`
       : String(error);
   } finally {
-    clearTimeout(timer!);
+    clearInterval(timer!);
     await freeBuffers();
   }
 }
 
 const TOO_LATE = "it did not end";
+
+/** What this process has used: unlike time, it does not pass faster while other work keeps the machine busy. */
+function processorSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
 
 function parentOf(suite: RunnerTestSuite): RunnerTestSuite | undefined {
   return suite.suite ?? (suite === suite.file ? undefined : suite.file);
@@ -246,11 +281,18 @@ async function tidy(): Promise<void> {
 const SECONDS_BETWEEN_SIGNS = 10;
 let lastSign = performance.now();
 
+// Seconds of the processor's time, by test.
+const costs = new Map<RunnerTestCase, number>();
+
 beforeEach(({ task }) => {
   test = task;
-  if (performance.now() - lastSign < 1000 * SECONDS_BETWEEN_SIGNS) return;
-  lastSign = performance.now();
-  log({ type: "alive" });
+  if (performance.now() - lastSign >= 1000 * SECONDS_BETWEEN_SIGNS) {
+    lastSign = performance.now();
+    log({ type: "alive" });
+  }
+  if (costs.has(task)) return;
+  const start = processorSeconds();
+  return () => void costs.set(task, processorSeconds() - start);
 });
 
 const DAY = 86_400_000;
@@ -264,14 +306,20 @@ afterAll(async () => {
     if (job.suspects.includes(nameOf(candidate)) && (await runAgain(candidate, 600))) unrepeatable.push(candidate);
   }
   log({ type: "tests", failed: failed.map(nameOf), unrepeatable: unrepeatable.map(nameOf) });
-  const seconds = ({ result }: RunnerTestCase) => (result?.duration ?? 0) / 1000;
   const ordered = ran
     .filter((candidate) => reached.has(candidate) && !failed.includes(candidate) && !unrepeatable.includes(candidate))
-    .map((candidate) => [candidate, seconds(candidate)] as const)
-    .sort(([, a], [, b]) => a - b);
+    .sort((a, b) => costs.get(a)! - costs.get(b)!);
+  const reachable: { number: number; next: Mutant; reaching: RunnerTestCase[] }[] = [];
   for (const [number, next] of job.mutants) {
+    const reaching = ordered.filter((candidate) => reachedKernel(next, reached.get(candidate)!));
+    if (reaching.length > 0) reachable.push({ number, next, reaching });
+    else log({ type: "end", mutant: number, result: { outcome: "unreached" } });
+  }
+  const taken = reachable.slice(0, Math.max(job.atLeast, Math.ceil(reachable.length / 2)));
+  log({ type: "takes", mutants: taken.map(({ number }) => number) });
+  for (const { number, next, reaching } of taken) {
     log({ type: "begin", mutant: number });
-    const result = await tryMutant(next, ordered);
+    const result = await tryMutant(next, reaching);
     log({ type: "end", mutant: number, result });
     // The GPU may work on a loop without end for ever, and a process that ends in good order would wait for it.
     if (result.outcome === "again" || (result.outcome === "caught" && result.message === TOO_LATE))
@@ -279,17 +327,18 @@ afterAll(async () => {
   }
 }, DAY);
 
-async function tryMutant(next: Mutant, tests: readonly (readonly [RunnerTestCase, number])[]): Promise<Result> {
-  const reaching = tests.filter(([test]) => reachedKernel(next, reached.get(test)!));
-  if (reaching.length === 0) return { outcome: "unreached" };
-  if (!(await isValid(withMutant(reachedKernel(next, reached.get(reaching[0]![0])!)!, next))))
+async function tryMutant(next: Mutant, reaching: readonly RunnerTestCase[]): Promise<Result> {
+  if (!(await isValid(withMutant(reachedKernel(next, reached.get(reaching[0]!)!)!, next))))
     return { outcome: "invalid" };
-  for (const [test, seconds] of reaching) {
+  // Kernels are compiled anew, which in the first run has been the cost of some test.
+  const compiling = Math.max(...reaching.map((test) => costs.get(test)!));
+  broken.clear();
+  chosen.clear();
+  for (const test of reaching) {
     mutant = next;
-    const patience = 60 + 20 * seconds; // other work on the machine must not look like a loop without end
+    const patience = 10 + compiling + 3 * costs.get(test)!;
     const message = await runAgain(test, patience);
     mutant = null;
-    broken.clear();
     if (message === null) continue;
     if (message === TOO_LATE) return { outcome: "caught", test: nameOf(test), message };
     await tidy();
