@@ -5,6 +5,7 @@ import type { Tensor } from "../../tensor/tensor.ts";
 import { TRIGONOMETRY } from "../lib/lib.ts";
 import {
   erfc as erfcReference,
+  erfinv as erfinvReference,
   erf as erfReference,
   roundHalfEven,
   sigmoid as sigmoidReference,
@@ -236,6 +237,15 @@ export const erfc: (x: Tensor) => Tensor = unary("erfc", {
   df: "-1.1283792 * preciseExp(-s * s)",
   reference: { f: erfcReference, df: (x) => (-2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) },
   composed: (dy, x) => mul(dy, mul(exp(neg(mul(x, x))), -2 / Math.sqrt(Math.PI))),
+});
+
+/** Computes what `erf` gives x for: minus and plus infinity at -1 and 1, NaN outside. */
+export const erfinv: (x: Tensor) => Tensor = unary("erfinv", {
+  f: "erfinv(x)",
+  df: "0.88622693 * preciseExp(s * s)",
+  saves: "y",
+  reference: { f: erfinvReference, df: (y) => (Math.sqrt(Math.PI) / 2) * Math.exp(y * y) },
+  composed: (dy, y) => mul(dy, mul(exp(mul(y, y)), Math.sqrt(Math.PI) / 2)),
 });
 
 /** Computes the largest whole number up to x; the gradient is 0. */

@@ -54,6 +54,7 @@ const CASES: Record<string, Case> = {
   sigmoid: { op: f.sigmoid, range: [-6, 6] },
   erf: { op: f.erf },
   erfc: { op: f.erfc },
+  erfinv: { op: f.erfinv, range: [-0.95, 0.95] },
   floor: { op: f.floor, range: [-3, 3], avoid: whole },
   ceil: { op: f.ceil, range: [-3, 3], avoid: whole },
   round: { op: f.round, range: [-3, 3], avoid: halves },

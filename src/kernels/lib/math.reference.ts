@@ -28,6 +28,21 @@ export function erfc(x: number): number {
   return Math.exp(-x * x) / (Math.sqrt(Math.PI) * fraction);
 }
 
+/** What erf gives x for; by Newton's method in Halley's form, from Winitzki's guess. */
+export function erfinv(x: number): number {
+  const a = Math.abs(x);
+  if (!(a < 1)) return a === 1 ? x / 0 : Number.NaN;
+  const l = Math.log1p(-a * a);
+  const t = 2 / (0.147 * Math.PI) + l / 2;
+  let y = Math.sqrt(-l / 0.147 / (Math.sqrt(t * t - l / 0.147) + t));
+  for (let step = 0; step < 4; step++) {
+    const error = a > 0.5 ? 1 - a - erfc(y) : erf(y) - a;
+    const u = (Math.sqrt(Math.PI) / 2) * error * Math.exp(y * y);
+    y -= u / (1 + y * u);
+  }
+  return Math.sign(x) * y;
+}
+
 export function sigmoid(x: number): number {
   return 1 / (1 + Math.exp(-x));
 }

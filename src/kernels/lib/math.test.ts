@@ -9,7 +9,7 @@ import { dispatch, kernel } from "../../gpu/kernel.ts";
 import { empty } from "../../tensor/tensor.ts";
 import { tensor } from "../creation/creation.ts";
 import { ACTIVATIONS, MATH, POWER, TRIGONOMETRY } from "./lib.ts";
-import { erf, erfc, floorDivide, pow, remainder, sigmoid, softplus } from "./math.reference.ts";
+import { erf, erfc, erfinv, floorDivide, pow, remainder, sigmoid, softplus } from "./math.reference.ts";
 
 const DIVISION = 2;
 const SMALLEST_NORMAL = 2 ** -126;
@@ -100,6 +100,7 @@ describe.each([
   ["softplus(x)", softplus, 2.1],
   ["erf(x)", erf, 1.9],
   ["erfc(x)", erfc, 6 + DIVISION],
+  ["erfinv(x)", erfinv, 8 + DIVISION],
   ["preciseSin(x)", Math.sin, 2.6],
   ["preciseCos(x)", Math.cos, 2.6],
   ["preciseTan(x)", Math.tan, 4.4 + DIVISION],

@@ -68,6 +68,11 @@ export function nextStream(device: Device): RandomStream {
   return { randomState: generator.randomState, stream: generator.calls++ };
 }
 
+/** As `nextStream`, for numbers that are drawn on the host, by threefry.ts: the state's words in its place. */
+export function nextHostStream(device: Device): { state: Uint32Array; stream: number } {
+  return { state: stateWords(0), stream: generatorOf(device).calls++ };
+}
+
 function generatorOf(device: Device): Generator {
   let generator = generators.get(device);
   if (!generator) {

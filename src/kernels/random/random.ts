@@ -7,18 +7,14 @@ import { empty, type Tensor } from "../../tensor/tensor.ts";
 import type { CreationOptions } from "../creation/creation.ts";
 import { MATH, RANDOM } from "../lib/lib.ts";
 import { nextStream } from "./generator.ts";
-import { randomWord, unitFloat } from "./threefry.ts";
+import { normalNumber, randomWord, unitFloat } from "./threefry.ts";
 
 const reference = {
   uniformNumbers({ y, randomState }, { size, stream, offset, scale }) {
     for (let i = 0; i < size; i++) y[i] = offset + scale * unitFloat(randomWord(randomState, stream, i));
   },
   normal({ y, randomState }, { size, stream, offset, scale }) {
-    for (let i = 0; i < size; i++) {
-      const radius = Math.sqrt(-2 * Math.log(((randomWord(randomState, stream, i - (i % 2)) >>> 8) + 1) * 2 ** -24));
-      const angle = 2 * Math.PI * unitFloat(randomWord(randomState, stream, i - (i % 2) + 1));
-      y[i] = offset + scale * radius * (i % 2 === 0 ? Math.cos(angle) : Math.sin(angle));
-    }
+    for (let i = 0; i < size; i++) y[i] = offset + scale * normalNumber(randomState, stream, i);
   },
   randomIntegers({ integers, randomState }, { size, stream, low, range }) {
     for (let i = 0; i < size; i++) integers[i] = low + (randomWord(randomState, stream, i) % range);

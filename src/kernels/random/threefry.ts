@@ -32,3 +32,11 @@ export function randomWord(state: ArrayLike<number>, stream: number, element: nu
 export function unitFloat(word: number): number {
   return (word >>> 8) * 2 ** -24;
 }
+
+/** A standard normal number, by Box and Muller's transform of a pair of words. */
+export function normalNumber(state: ArrayLike<number>, stream: number, element: number): number {
+  const [first, second] = randomPair(state, stream, Math.floor(element / 2));
+  const radius = Math.sqrt(-2 * Math.log(((first >>> 8) + 1) * 2 ** -24)); // of a number in (0, 1]
+  const angle = 2 * Math.PI * unitFloat(second);
+  return radius * (element % 2 === 0 ? Math.cos(angle) : Math.sin(angle));
+}
