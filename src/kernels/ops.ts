@@ -60,6 +60,7 @@ export {
 export { adaptiveMaxPool2d, maxPool1d, maxPool2d, maxPool2dWithIndices } from "./pool/max-pool.ts";
 export { multinomial } from "./random/multinomial.ts";
 export { bernoulli } from "./random/random.ts";
+export { gru, lstm, rnn } from "./recurrent/recurrent.ts";
 export { argmax, argmin, max, min } from "./reduce/extrema.ts";
 export { all, any, countNonzero } from "./reduce/logic.ts";
 export { logsumexp } from "./reduce/logsumexp.ts";

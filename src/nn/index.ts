@@ -95,6 +95,16 @@ export {
 } from "./pooling.ts";
 export { LearnedPositions, type PositionOptions, RotaryPositions, SinusoidalPositions } from "./positions.ts";
 export {
+  GRU,
+  GRUCell,
+  LSTM,
+  LSTMCell,
+  type RecurrentForwardOptions,
+  type RecurrentLayerOptions,
+  RNN,
+  RNNCell,
+} from "./recurrent.ts";
+export {
   Transformer,
   TransformerDecoder,
   TransformerEncoder,

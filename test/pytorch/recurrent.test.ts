@@ -1,0 +1,3 @@
+import { testAgainstPytorch } from "./fixture.ts";
+
+testAgainstPytorch("recurrent");
