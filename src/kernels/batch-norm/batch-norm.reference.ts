@@ -21,8 +21,8 @@ function forEach(
   }
 }
 
-/** The definition of the entries that rows.wgsl and columns.wgsl have. */
-export const elementsReference = {
+/** The definition of the entries that columns.wgsl has, and rows.wgsl too. */
+export const columnsReference = {
   moments({ x, parts }, params) {
     const { sets, perSet, inner } = params as unknown as View;
     const count = new Array(sets).fill(0);
@@ -64,6 +64,12 @@ export const elementsReference = {
       if (BATCH) dx[at] += (x[at] - pivot - offset) * coefficients[set] + coefficients[view.sets + set];
     });
   },
+} satisfies Reference;
+
+export const rowsReference = {
+  ...columnsReference,
+  shortMoments: columnsReference.moments,
+  shortSums: columnsReference.sums,
 } satisfies Reference;
 
 export const channelsReference = {

@@ -22,8 +22,8 @@ const withRunning =
     return [y, runningMean, runningVar];
   };
 
-// Lines of one and of four elements at a time, shorter and longer than a workgroup of both families, in which walks go round
-// once and several times a step.
+// Lines read in single elements, in fours, and in fours at whose borders they do not begin; shorter and longer than a
+// workgroup of both families, in which walks go round once and several times a step.
 const shapes = [
   [2, 3, 4],
   [3, 2, 1, 5],
@@ -37,6 +37,9 @@ const shapes = [
   [9, 2, 2],
   [40, 1, 4],
   [7, 3, 12],
+  [4, 3, 9],
+  [2, 6, 25],
+  [3, 4, 39],
 ];
 for (const shape of shapes) {
   const [, channels] = shape as [number, number];
@@ -65,6 +68,16 @@ for (const shape of [
 ]) {
   const [, channels] = shape as [number, number];
   test(`batchNorm of many elements per channel [${shape}]`, () => checkOp(training, [shape, [channels], [channels]]));
+}
+
+// Sums with few terms are a thread's each, where there are many.
+for (const shape of [
+  [2, 513, 2],
+  [3, 516, 9],
+  [1, 640, 4],
+]) {
+  const channels = shape[1]!;
+  test(`batchNorm of many channels [${shape}]`, () => checkOp(training, [shape, [channels], [channels]]));
 }
 
 // What group norm needs of the kernels: several samples, and several channels in a set.
@@ -277,6 +290,25 @@ test("batchNorm keeps a NaN or an infinity in its channel", async () => {
       [nan, nan, nan],
       [nan, nan, nan],
     ]);
+  }
+});
+
+test("batchNorm lets no NaN or infinity into the channel that begins in the same four elements", async () => {
+  for (const channels of [4, 516]) {
+    const values = new Float32Array(channels * 9).map((_, i) => i % 5);
+    values[17] = Number.NaN; // the last of channel 1
+    values[27] = Number.POSITIVE_INFINITY; // the first of channel 3
+    const x = tensor(values, { shape: [1, channels, 9], requiresGrad: true });
+    const y = batchNorm(x, null, null, null, null, { training: true });
+    y.backward({ gradient: rand(x.shape) });
+    for (const found of [await y.data(), await x.grad!.data()]) {
+      const odd = new Set(
+        Array.from(found.keys())
+          .filter((i) => !Number.isFinite(found[i]))
+          .map((i) => Math.floor(i / 9)),
+      );
+      expect([...odd]).toEqual([1, 3]);
+    }
   }
 });
 

@@ -16,16 +16,16 @@ import { loadPacked } from "../lib/packed.ts";
 import { mean, sum } from "../reduce/sum.ts";
 import { reshape } from "../view/reshape.ts";
 import { narrow } from "../view/slice.ts";
-import { channelsReference, elementsReference } from "./batch-norm.reference.ts";
+import { channelsReference, columnsReference, rowsReference } from "./batch-norm.reference.ts";
 
 const rowsKernel = loadPacked(new URL("./rows.wgsl", import.meta.url), {
   name: "channel-norm-rows",
   lib: [COMBINE, MOMENTS],
-  reference: elementsReference,
+  reference: rowsReference,
 });
 const columnsKernel = loadPacked(new URL("./columns.wgsl", import.meta.url), {
   name: "channel-norm-columns",
-  reference: elementsReference,
+  reference: columnsReference,
 });
 const channelsKernel = loadKernel(new URL("./channels.wgsl", import.meta.url), {
   name: "channel-norm-channels",
@@ -66,11 +66,15 @@ const MAX_GROUPS = { gpu: Number.POSITIVE_INFINITY, software: 512 }; // each cos
 const GROUPS_WANTED = { gpu: 1024, software: 64 };
 const MIN_PART = 2048;
 const MAX_PART = 2 ** 16;
+// Where so many sums have so few terms, each is one thread's.
+const MANY_SUMS = { gpu: 1, software: 512 };
+const FEW_TERMS = { gpu: 32, software: 1024 };
 const COLUMN_THREADS_WANTED = { gpu: 8192, software: 1024 };
 const MIN_COLUMN_PART = 16;
 const MAX_COLUMN_PART = 512;
 // The elements, or fours of them, for which a thread loads statistics once; on GPUs, neighbours should read neighbours.
 const CHUNK = { gpu: 1, software: 16 };
+const MIN_UNALIGNED_RUN = 8; // a shorter one is in as many fours as it has elements, or nearly so
 
 /** Everything the kernels want to know of sets. */
 function paramsOf({ runs, samples, groups, perSet, inner }: Sets) {
@@ -83,47 +87,70 @@ function isByColumns({ samples, perSet, inner }: Sets): boolean {
   return samples === 1 && perSet === 1 && inner === 1;
 }
 
-function widthOf(length: number): number {
-  return length % 4 === 0 ? 4 : 1;
+// How many elements of x are read at once, of runs of `length`.
+function widthOf(x: Tensor, length: number): 1 | 4 {
+  return x.size % 4 === 0 && (length % 4 === 0 || length >= MIN_UNALIGNED_RUN) ? 4 : 1;
 }
 
-/** Sums over the parts that the middle axis of [runs, lines, length] is summed in. */
+type Bind = Readonly<Record<string, Tensor>> & { readonly x: Tensor };
+
+/** Sums that are cut into parts. */
 interface Parts {
   readonly parts: Tensor; // [splits, 3, lines] of moments, [splits, 2, lines] of sums
   readonly splits: number;
 }
 
 /** Sums up per set (`moments`), or per line of the sets (`sums`). */
-function sumUp(entry: "moments" | "sums", sets: Sets, bind: Readonly<Record<string, Tensor>>): Parts {
-  const { device } = bind.x!;
-  const ofSets = entry === "moments";
+function sumUp(entry: "moments" | "sums", sets: Sets, bind: Bind): Parts {
+  return (isByColumns(sets) ? sumColumns : sumRows)(entry, sets, bind);
+}
+
+function sumRows(entry: "moments" | "sums", sets: Sets, bind: Bind): Parts {
+  const { x } = bind;
+  const { family, kind } = x.device;
   const params = paramsOf(sets);
-  const { runs } = sets;
-  const lines = ofSets ? params.sets : params.sets * sets.perSet;
-  const length = ofSets ? params.length : sets.inner;
-  const columns = isByColumns(sets);
-  const places = columns ? runs : (runs * length) / widthOf(length);
-  const wanted = columns ? columnParts(device.family, runs, lines) : rowParts(device.family, runs * length, lines);
-  const chunk = device.kind === "cpu" ? places : ceilDiv(places, wanted); // the reference is the whole sum
-  const splits = ceilDiv(places, chunk);
-  const parts = empty([splits, ofSets ? 3 : 2, lines], { device });
-  dispatch(columns ? columnsKernel(lines) : rowsKernel(length), entry, {
+  const [lines, length] = entry === "moments" ? [params.sets, params.length] : [params.sets * sets.perSet, sets.inner];
+  const terms = sets.runs * length;
+  const width = widthOf(x, length);
+  const slots = sets.runs * (length % width === 0 ? length / width : Math.floor((length + 2 * width - 2) / width));
+
+  const isShort = lines >= MANY_SUMS[family] && terms <= FEW_TERMS[family];
+  const wanted = isShort || kind === "cpu" ? 1 : partsOfRows(family, terms, lines); // the reference is the whole sum
+  const chunk = ceilDiv(slots, wanted);
+  const splits = ceilDiv(slots, chunk);
+  const parts = empty([splits, entry === "moments" ? 3 : 2, lines], x);
+  const short = { moments: "shortMoments", sums: "shortSums" };
+  dispatch(rowsKernel(width), isShort ? short[entry] : entry, {
     bind: { ...bind, parts },
     params: { ...params, splits, chunk },
-    constants: columns ? {} : { SUMS: Number(!ofSets) },
-    groups: columns
-      ? ceilDiv((splits * lines) / widthOf(lines), THREADS)
-      : Math.min(lines * splits, MAX_GROUPS[device.family]),
+    constants: isShort ? {} : { SUMS: Number(entry === "sums") },
+    groups: isShort ? ceilDiv(lines, THREADS) : Math.min(lines * splits, MAX_GROUPS[family]),
   });
   return { parts, splits };
 }
 
-function rowParts(family: Family, size: number, lines: number): number {
-  const wanted = Math.min(ceilDiv(GROUPS_WANTED[family], lines), ceilDiv(size, MIN_PART));
-  return Math.max(wanted, ceilDiv(size, MAX_PART));
+function partsOfRows(family: Family, terms: number, lines: number): number {
+  const wanted = Math.min(ceilDiv(GROUPS_WANTED[family], lines), ceilDiv(terms, MIN_PART));
+  return Math.max(wanted, ceilDiv(terms, MAX_PART));
 }
 
-function columnParts(family: Family, rows: number, columns: number): number {
+function sumColumns(entry: "moments" | "sums", sets: Sets, bind: Bind): Parts {
+  const { x } = bind;
+  const { family, kind } = x.device;
+  const { runs, groups: columns } = sets;
+  const width = columns % 4 === 0 ? 4 : 1;
+  const chunk = kind === "cpu" ? runs : ceilDiv(runs, partsOfColumns(family, runs, columns));
+  const splits = ceilDiv(runs, chunk);
+  const parts = empty([splits, entry === "moments" ? 3 : 2, columns], x);
+  dispatch(columnsKernel(width), entry, {
+    bind: { ...bind, parts },
+    params: { ...paramsOf(sets), splits, chunk },
+    groups: ceilDiv((splits * columns) / width, THREADS),
+  });
+  return { parts, splits };
+}
+
+function partsOfColumns(family: Family, rows: number, columns: number): number {
   const wanted = Math.min(ceilDiv(COLUMN_THREADS_WANTED[family], columns), ceilDiv(rows, MIN_COLUMN_PART));
   return Math.max(wanted, ceilDiv(rows, MAX_COLUMN_PART));
 }
@@ -132,20 +159,21 @@ function columnParts(family: Family, rows: number, columns: number): number {
 function overElements(
   entry: "normalize" | "backwardInput",
   sets: Sets,
-  bind: Readonly<Record<string, Tensor>>,
+  bind: Bind,
   constants: Readonly<Record<string, number>>,
 ): void {
-  const { size, device } = bind.x!;
-  const { runs, groups, inner } = sets;
-  const columns = isByColumns(sets);
-  const width = widthOf(columns ? groups : inner);
-  const length = columns ? runs : inner / width;
-  const chunk = ceilDiv(length, ceilDiv(length, CHUNK[device.family]));
-  dispatch(columns ? columnsKernel(groups) : rowsKernel(inner), entry, {
+  const { x } = bind;
+  const { runs, groups: columns, inner } = sets;
+  const byColumns = isByColumns(sets);
+  const width = byColumns ? (columns % 4 === 0 ? 4 : 1) : widthOf(x, inner);
+  const length = byColumns ? runs : Math.floor(inner / width);
+  const chunk = ceilDiv(length, ceilDiv(length, CHUNK[x.device.family]));
+  const threads = byColumns ? (columns / width) * ceilDiv(runs, chunk) : ceilDiv(x.size / width, chunk);
+  dispatch((byColumns ? columnsKernel : rowsKernel)(width), entry, {
     bind,
     params: { ...paramsOf(sets), chunk },
     constants,
-    groups: ceilDiv((size / width / length) * ceilDiv(length, chunk), THREADS),
+    groups: ceilDiv(threads, THREADS),
   });
 }
 

@@ -1,4 +1,5 @@
-// Normalization of channels whose elements lie side by side; columns.wgsl has those where each lies alone.
+// Normalization of channels whose elements lie side by side; columns.wgsl has those where each lies alone. x is read in
+// T's of WIDTH elements, at whose borders a line need not begin or end; there are at least WIDTH elements in a line.
 //
 //   x, y, dy, dx : [runs, sets, perSet, inner]   x[:, s] is a set: what one mean and one variance are taken of
 //   weight, bias : [channels]                    of line (r, s, p), of `inner` elements: channel (s * perSet + p) % channels
@@ -37,141 +38,204 @@ fn combine(a: S, b: S) -> S {
   return combineMoments(a, b);
 }
 
-// A lane's walk over line `line` of [runs, lines, length], in steps of WG elements of type T.
-struct Walk { at: u32, column: u32, length: u32, stepAt: u32, stepColumn: u32, gap: u32 }
+// A walk over a line of [runs, lines, length]: a run begins at element `start`, and `slot` counts its T's.
+struct Walk { start: u32, slot: u32, length: u32, slots: u32, stride: u32, stepStart: u32, stepSlot: u32 }
 
-fn walkFrom(place: u32, line: u32, lines: u32, length: u32) -> Walk {
-  let column = place % length;
-  let at = (place / length * lines + line) * length + column;
-  let stepColumn = WG % length;
-  return Walk(at, column, length, WG / length * lines * length + stepColumn, stepColumn, (lines - 1u) * length);
+// How many T's hold a run, at most: the first and the last may hold elements of its neighbours too.
+fn slotsOf(length: u32) -> u32 {
+  return select((length + 2u * WIDTH - 2u) / WIDTH, length / WIDTH, length % WIDTH == 0u);
+}
+
+// A walk from the line's slot `place` on, in steps of `step` slots.
+fn walkFrom(place: u32, step: u32, line: u32, lines: u32, length: u32) -> Walk {
+  let slots = slotsOf(length);
+  let stride = lines * length;
+  let start = place / slots * stride + line * length;
+  return Walk(start, place % slots, length, slots, stride, step / slots * stride, step % slots);
 }
 
 fn advance(walk: ptr<function, Walk>) {
-  (*walk).at += (*walk).stepAt;
-  (*walk).column += (*walk).stepColumn;
-  if ((*walk).column >= (*walk).length) {
-    (*walk).column -= (*walk).length;
-    (*walk).at += (*walk).gap;
+  (*walk).start += (*walk).stepStart;
+  (*walk).slot += (*walk).stepSlot;
+  if ((*walk).slot >= (*walk).slots) {
+    (*walk).slot -= (*walk).slots;
+    (*walk).start += (*walk).stride;
   }
 }
 
-// A workgroup per part of a set. Each of a lane's components takes Welford's steps, so that x is read once.
+// The T that the walk is at; behind the end of the run, its last.
+fn placeOf(walk: Walk) -> u32 {
+  return min(walk.start / WIDTH + walk.slot, (walk.start + walk.length - 1u) / WIDTH);
+}
+
+// v with 0 for elements that are not of the run.
+fn own(v: T, walk: Walk) -> T {
+  let at = indices(walk.start / WIDTH + walk.slot);
+  return select(T(), v, at - U(walk.start) < U(walk.length)); // one before the run wraps around
+}
+
+// Moments of set s, from its slot `start` on. Each component takes Welford's steps, so that x is read once.
+fn momentsOf(s: u32, start: u32, end: u32, step: u32) -> S {
+  let length = params.perSet * params.inner;
+  let pivot = component(x[s * length / WIDTH], s * length % WIDTH);
+  var count = T();
+  var mean = T();
+  var squares = T();
+  var walk = walkFrom(start, step, s, params.sets, length);
+  for (var k = start; k < end; k += step) {
+    count += own(T(1.0), walk);
+    let delta = own(x[placeOf(walk)] - pivot - mean, walk);
+    let change = delta / max(count, T(1.0));
+    mean += change;
+    squares += delta * (delta - change);
+    advance(&walk);
+  }
+  let all = total(count);
+  let average = total(count * mean) / max(all, 1.0);
+  let apart = mean - average;
+  return S(all, average, total(squares + count * apart * apart));
+}
+
+fn storeMoments(m: S, part: u32, s: u32) {
+  let to = part * 3u * params.sets + s;
+  parts[to] = m.x;
+  parts[to + params.sets] = m.y;
+  parts[to + 2u * params.sets] = m.z;
+}
+
+// A workgroup per part of a set.
 @compute @workgroup_size(WG)
 fn moments(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u,
            @builtin(local_invocation_index) lane: u32) {
-  let length = params.perSet * params.inner / WIDTH;
+  let slots = params.runs * slotsOf(params.perSet * params.inner);
   for (var i = wid.x; i < params.sets * params.splits; i += groups.x) {
     let s = i % params.sets;
-    let start = i / params.sets * params.chunk;
-    let end = min(start + params.chunk, params.runs * length);
-    let pivot = first(x[s * length]);
-
-    var count = 0.0;
-    var mean = T();
-    var squares = T();
-    var walk = walkFrom(start + lane, s, params.sets, length);
-    for (var k = start + lane; k < end; k += WG) {
-      count += 1.0;
-      let d = x[walk.at] - pivot;
-      let delta = d - mean;
-      mean += delta / count;
-      squares += delta * (d - mean);
-      advance(&walk);
-    }
-
-    let average = total(mean) / f32(WIDTH);
-    let apart = mean - average;
-    let own = S(count * f32(WIDTH), average, total(squares) + count * total(apart * apart));
-    let all = workgroupCombine(own, lane);
-    if (lane == 0u) {
-      let to = i / params.sets * 3u * params.sets + s;
-      parts[to] = all.x;
-      parts[to + params.sets] = all.y;
-      parts[to + 2u * params.sets] = all.z;
-    }
+    let part = i / params.sets;
+    let start = part * params.chunk;
+    let end = min(start + params.chunk, slots);
+    let m = workgroupCombine(momentsOf(s, start + lane, end, WG), lane);
+    if (lane == 0u) { storeMoments(m, part, s); }
   }
 }
 
-fn weightOf(channel: u32) -> f32 {
-  if (HAS_WEIGHT) { return weight[channel]; }
-  return 1.0;
-}
-
-// A thread per `chunk` elements of a line.
+// A thread per set.
 @compute @workgroup_size(THREADS)
-fn normalize(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let length = params.inner / WIDTH;
-  let chunks = (length + params.chunk - 1u) / params.chunk;
-  for (var i = gid.x; i < params.runs * params.sets * params.perSet * chunks; i += groups.x * THREADS) {
-    let line = i / chunks;
-    let channel = line % params.channels;
-    let s = line / params.perSet % params.sets;
-    let pivot = stats[s];
-    let offset = stats[params.sets + s];
-    let scale = stats[2u * params.sets + s] * weightOf(channel);
-    var shift = 0.0;
-    if (HAS_BIAS) { shift = bias[channel]; }
+fn shortMoments(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let slots = params.runs * slotsOf(params.perSet * params.inner);
+  for (var s = gid.x; s < params.sets; s += groups.x * THREADS) { storeMoments(momentsOf(s, 0u, slots, 1u), 0u, s); }
+}
 
-    let start = line * length + i % chunks * params.chunk;
-    let end = min(start + params.chunk, (line + 1u) * length);
-    for (var k = start; k < end; k++) { y[k] = (x[k] - pivot - offset) * scale + shift; }
+// Σ dy and Σ dy (x - mean) of the lines (:, s, p), from their slot `start` on.
+fn sumsOf(line: u32, start: u32, end: u32, step: u32) -> S {
+  let s = line / params.perSet;
+  let pivot = stats[s];
+  let offset = stats[params.sets + s];
+  var sum = T();
+  var product = T();
+  var walk = walkFrom(start, step, line, params.sets * params.perSet, params.inner);
+  for (var k = start; k < end; k += step) {
+    let at = placeOf(walk);
+    let g = dy[at];
+    sum += own(g, walk);
+    product += own(g * (x[at] - pivot - offset), walk);
+    advance(&walk);
   }
+  return S(total(sum), total(product), 0.0);
+}
+
+fn storeSums(sums: S, part: u32, line: u32) {
+  let lines = params.sets * params.perSet;
+  parts[part * 2u * lines + line] = sums.x;
+  parts[(part * 2u + 1u) * lines + line] = sums.y;
 }
 
 // A workgroup per part of the lines (:, s, p).
 @compute @workgroup_size(WG)
 fn sums(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) lane: u32) {
-  let length = params.inner / WIDTH;
   let lines = params.sets * params.perSet;
   for (var i = wid.x; i < lines * params.splits; i += groups.x) {
     let line = i % lines;
-    let s = line / params.perSet;
-    let start = i / lines * params.chunk;
-    let end = min(start + params.chunk, params.runs * length);
-    let pivot = stats[s];
-    let offset = stats[params.sets + s];
+    let part = i / lines;
+    let start = part * params.chunk;
+    let end = min(start + params.chunk, params.runs * slotsOf(params.inner));
+    let all = workgroupCombine(sumsOf(line, start + lane, end, WG), lane);
+    if (lane == 0u) { storeSums(all, part, line); }
+  }
+}
 
-    var sum = T();
-    var product = T();
-    var walk = walkFrom(start + lane, line, lines, length);
-    for (var k = start + lane; k < end; k += WG) {
-      let g = dy[walk.at];
-      sum += g;
-      product += g * (x[walk.at] - pivot - offset);
-      advance(&walk);
-    }
+// A thread per lines (:, s, p).
+@compute @workgroup_size(THREADS)
+fn shortSums(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let slots = params.runs * slotsOf(params.inner);
+  for (var line = gid.x; line < params.sets * params.perSet; line += groups.x * THREADS) {
+    storeSums(sumsOf(line, 0u, slots, 1u), 0u, line);
+  }
+}
 
-    let all = workgroupCombine(S(total(sum), total(product), 0.0), lane);
-    if (lane == 0u) {
-      let to = i / lines * 2u * lines + line;
-      parts[to] = all.x;
-      parts[to + lines] = all.y;
+// What a line's elements have in common.
+struct Line { pivot: f32, offset: f32, scale: f32, q: f32, shift: f32 }
+
+// rstd * weight
+fn scaleOf(line: u32, s: u32) -> f32 {
+  let rstd = stats[2u * params.sets + s];
+  if (HAS_WEIGHT) { return rstd * weight[line % params.channels]; }
+  return rstd;
+}
+
+fn forwardLine(line: u32) -> Line {
+  let s = line / params.perSet % params.sets;
+  var shift = 0.0;
+  if (HAS_BIAS) { shift = bias[line % params.channels]; }
+  return Line(stats[s], stats[params.sets + s], scaleOf(line, s), 0.0, shift);
+}
+
+fn backwardLine(line: u32) -> Line {
+  let s = line / params.perSet % params.sets;
+  if (!BATCH) { return Line(0.0, 0.0, scaleOf(line, s), 0.0, 0.0); }
+  return Line(stats[s], stats[params.sets + s], scaleOf(line, s), coefficients[s], coefficients[params.sets + s]);
+}
+
+// A thread per `chunk` T's, which are of one line or of two neighbours:  y = (x - mean) scale + bias
+@compute @workgroup_size(THREADS)
+fn normalize(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let all = params.runs * params.sets * params.perSet * params.inner / WIDTH;
+  for (var i = gid.x; i * params.chunk < all; i += groups.x * THREADS) {
+    let start = i * params.chunk;
+    let end = min(start + params.chunk, all);
+    let line = start * WIDTH / params.inner;
+    let border = (line + 1u) * params.inner;
+    let a = forwardLine(line);
+    var b = a;
+    if (border < end * WIDTH) { b = forwardLine(line + 1u); }
+    for (var k = start; k < end; k++) {
+      let isB = indices(k) >= U(border);
+      let d = x[k] - select(T(a.pivot), T(b.pivot), isB) - select(T(a.offset), T(b.offset), isB);
+      y[k] = d * select(T(a.scale), T(b.scale), isB) + select(T(a.shift), T(b.shift), isB);
     }
   }
 }
 
-// A thread per `chunk` elements of a line:  dx = rstd weight dy, and of x's own statistics + q (x - mean) + r
+// A thread per `chunk` T's, as above:  dx = scale dy, and of x's own statistics + q (x - mean) + r
 @compute @workgroup_size(THREADS)
 fn backwardInput(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let length = params.inner / WIDTH;
-  let chunks = (length + params.chunk - 1u) / params.chunk;
-  for (var i = gid.x; i < params.runs * params.sets * params.perSet * chunks; i += groups.x * THREADS) {
-    let line = i / chunks;
-    let s = line / params.perSet % params.sets;
-    let scale = stats[2u * params.sets + s] * weightOf(line % params.channels);
-
-    let start = line * length + i % chunks * params.chunk;
-    let end = min(start + params.chunk, (line + 1u) * length);
-    if (BATCH) {
-      let pivot = stats[s];
-      let offset = stats[params.sets + s];
-      let q = coefficients[s];
-      let r = coefficients[params.sets + s];
-      for (var k = start; k < end; k++) { dx[k] = dy[k] * scale + (x[k] - pivot - offset) * q + r; }
-    } else {
-      for (var k = start; k < end; k++) { dx[k] = dy[k] * scale; }
+  let all = params.runs * params.sets * params.perSet * params.inner / WIDTH;
+  for (var i = gid.x; i * params.chunk < all; i += groups.x * THREADS) {
+    let start = i * params.chunk;
+    let end = min(start + params.chunk, all);
+    let line = start * WIDTH / params.inner;
+    let border = (line + 1u) * params.inner;
+    let a = backwardLine(line);
+    var b = a;
+    if (border < end * WIDTH) { b = backwardLine(line + 1u); }
+    for (var k = start; k < end; k++) {
+      let isB = indices(k) >= U(border);
+      var v = dy[k] * select(T(a.scale), T(b.scale), isB);
+      if (BATCH) {
+        let d = x[k] - select(T(a.pivot), T(b.pivot), isB) - select(T(a.offset), T(b.offset), isB);
+        v += d * select(T(a.q), T(b.q), isB) + select(T(a.shift), T(b.shift), isB);
+      }
+      dx[k] = v;
     }
   }
 }

@@ -1,6 +1,7 @@
 // Rows of single elements; the same names as pack-4.wgsl.
 
 alias T = f32;
+alias U = u32; // one for each element
 const WIDTH = 1u;
 
 fn first(v: T) -> f32 {
@@ -8,5 +9,14 @@ fn first(v: T) -> f32 {
 }
 
 fn total(v: T) -> f32 {
+  return v;
+}
+
+// Where the elements of the k-th T are.
+fn indices(k: u32) -> U {
+  return k;
+}
+
+fn component(v: T, k: u32) -> f32 {
   return v;
 }
