@@ -19,7 +19,7 @@ function sources({ size, scale, MODE }: Params, o: number, axis: 0 | 1): (readon
   if (MODE === NEAREST) return [[Math.min(Math.floor(Math.fround(o * Math.fround(scale[axis]))), last), 1]];
   const point = MODE === CENTRES ? Math.max((o + 0.5) * scale[axis] - 0.5, 0) : o * scale[axis];
   const before = Math.min(Math.floor(point), last);
-  const t = Math.min(point - before, 1);
+  const t = point - before;
   return [
     [before, 1 - t],
     [Math.min(before + 1, last), t],

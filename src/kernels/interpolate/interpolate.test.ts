@@ -43,6 +43,9 @@ test.each([
   [[2, 3, 33, 20], { size: [5, 70], mode: "bilinear", alignCorners: true }],
   [[2, 3, 20, 33], { size: [41, 82] }],
   [[1, 1, 90, 90], { scaleFactor: 0.7 }],
+  [[1, 2, 4, 9], { size: [40, 5], mode: "bilinear" }],
+  [[1, 2, 9, 4], { size: [5, 40] }],
+  [[3, 100, 41], { size: 44, mode: "linear" }], // on software adapters a thread takes several elements
 ] as const)("[%s] %o", (shape, options) => checkOp((x) => interpolate(x!, options), [shape], { second: true }));
 
 test("values", async () => {

@@ -33,7 +33,7 @@ fn source(o: u32, axis: u32) -> Source {
   if (MODE == CENTRES) { point = max((f32(o) + 0.5) * scale - 0.5, 0.0); }
   let before = min(u32(point), last);
   if (MODE == NEAREST) { return Source(before, before, 0.0); }
-  return Source(before, min(before + 1u, last), clamp(point - f32(before), 0.0, 1.0));
+  return Source(before, min(before + 1u, last), point - f32(before));
 }
 
 // An element of no weight may be infinite.
@@ -54,10 +54,10 @@ fn outputsNear(i: u32, axis: u32) -> Range {
   let centre = select(0.0, 0.5, MODE == CENTRES);
   let least = f32(i) + centre - select(1.0, 0.0, MODE == NEAREST);
   let most = f32(i) + centre + 1.0;
-  // Rounding moves them by less than one.
-  let first = max(least * params.inverse[axis] - centre - 1.0, 0.0);
-  let end = most * params.inverse[axis] - centre + 2.0;
-  return Range(u32(first), u32(min(end, f32(params.out[axis]))));
+  // Cut to whole numbers, with one more at the end for what rounding moves.
+  let first = max(least * params.inverse[axis] - centre, 0.0);
+  let end = min(most * params.inverse[axis] - centre + 1.0, f32(params.out[axis]));
+  return Range(u32(first), u32(end));
 }
 
 // A thread per run of a row of y.
