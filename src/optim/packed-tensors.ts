@@ -1,5 +1,5 @@
 /**
- * Tensors that one algorithm changes together, packed so that a step is a dispatch for four of them: four tensors lie in
+ * Tensors that one algorithm changes together, packed so that a step is few dispatches: four tensors lie in
  * one storage, what the algorithm remembers of them in others that are laid out alike. Their handles are moved there, so that
  * modules compute with what is changed.
  *

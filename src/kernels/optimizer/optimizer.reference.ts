@@ -44,13 +44,13 @@ export function ruleReference(rule: Rule, fieldsOf: (struct: "Hyper" | "Progress
         for (const [k, name] of fieldsOf("Progress").entries()) counts[PROGRESS_WORDS * i + k] = after[name];
       }
     },
-    update(bind, { sizes, offsets, ...flags }) {
+    update(bind, { sizes, offsets, place, ...flags }) {
       const { p, s0, s1, s2, progress } = bind;
       const hyper = fields("Hyper", bind.hyper, 0);
       const element: Element = { weight: 0, g: 0, s0: 0, s1: 0, s2: 0 };
       for (const [j, size] of sizes.entries()) {
         const g = bind[`g${j}`];
-        const now = fields("Progress", progress, PROGRESS_WORDS * j);
+        const now = fields("Progress", progress, PROGRESS_WORDS * (place + j));
         for (let i = 0; i < size; i++) {
           const at = offsets[j] + i;
           element.weight = p[at] - hyper.shrink * p[at];

@@ -27,7 +27,7 @@ export { PROGRESS_WORDS };
 /** Room for every optimizer's struct Hyper. */
 export const HYPER_WORDS = 16;
 
-/** Parameters that one dispatch changes. */
+/** Parameters that lie together, and are changed by one dispatch where that pays. */
 export const PACK = 4;
 
 /** One optimizer's mathematics: optimizer.wgsl with what is appended to it. */
@@ -95,7 +95,7 @@ export function advance({ kernel }: Algorithm, group: GroupStorages, flags: Flag
   const parameters = enabled.storage.length;
   dispatch(kernel(1), "advance", {
     bind: { counts, enabled, hyper },
-    params: { sizes: [], offsets: [], parameters },
+    params: { sizes: [], offsets: [], place: 0, parameters },
     constants: flags,
     groups: ceilDiv(parameters, THREADS),
   });
@@ -129,16 +129,20 @@ export function update(
   parameters: readonly PackedParameter[],
   flags: Flags,
 ): void {
-  const gradients = parameters.map(({ gradient }) => gradient);
-  const some = gradients.find((gradient) => gradient !== null);
-  if (!some) return;
-  const width = some.size % 4 === 0 ? 4 : 1;
-  const sizes = gradients.map((gradient) => gradient?.size ?? 0);
-  const [g0, g1, g2, g3] = Array.from({ length: PACK }, (_, j) => gradients[j] ?? some);
-  dispatch(kernel(width), "update", {
-    bind: { p, s0, s1, s2, g0: g0!, g1: g1!, g2: g2!, g3: g3!, progress, hyper },
-    params: { sizes, offsets: parameters.map(({ offset }) => offset), parameters: parameters.length },
-    constants: flags,
-    groups: ceilDiv(Math.max(...sizes) / width, THREADS),
-  });
+  const together = p.storage.device.family === "software" ? 1 : PACK;
+  for (let place = 0; place < parameters.length; place += together) {
+    const chunk = parameters.slice(place, place + together);
+    const gradients = chunk.map(({ gradient }) => gradient);
+    const some = gradients.find((gradient) => gradient !== null);
+    if (!some) continue;
+    const width = some.size % 4 === 0 ? 4 : 1;
+    const sizes = gradients.map((gradient) => gradient?.size ?? 0);
+    const [g0, g1, g2, g3] = Array.from({ length: PACK }, (_, j) => gradients[j] ?? some);
+    dispatch(kernel(width), "update", {
+      bind: { p, s0, s1, s2, g0: g0!, g1: g1!, g2: g2!, g3: g3!, progress, hyper },
+      params: { sizes, offsets: chunk.map(({ offset }) => offset), place, parameters: chunk.length },
+      constants: { ...flags, TOGETHER: together },
+      groups: ceilDiv(Math.max(...sizes) / width, THREADS),
+    });
+  }
 }

@@ -1,4 +1,4 @@
-// What all optimizers have in common: up to four parameters are changed by their gradients in one dispatch.
+// What all optimizers have in common: parameters are changed by their gradients, up to four in one dispatch.
 //
 //   p              : the parameters, one after the other with padding; parameter j has sizes[j] words from offsets[j] on
 //   s0, s1, s2     : what an optimizer remembers of each element, laid out as p; a stub where it does not need it
@@ -13,8 +13,12 @@
 // step; fn change(at: u32, weight: T, g: T, now: Progress) -> T, which gives the new weight of the element `at`. T is f32,
 // or vec4f where the sizes of all four are divisible by four.
 
-struct Params { sizes: vec4u, offsets: vec4u, parameters: u32 }
+// place : which of the four in progress the first of this dispatch is
+struct Params { sizes: vec4u, offsets: vec4u, place: u32, parameters: u32 }
 var<immediate> params: Params;
+
+// Parameters per dispatch, 4 or 1. A software adapter compiles for one in a quarter of the time.
+override TOGETHER: u32;
 
 @group(0) @binding(0) var<storage, read_write> p: array<T>;
 @group(0) @binding(1) var<storage, read_write> s0: array<T>;
@@ -50,7 +54,8 @@ fn update(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) gr
   let stride = groups.x * THREADS;
   let sizes = params.sizes / WIDTH;
   let offsets = params.offsets / WIDTH;
-  for (var i = gid.x; i < sizes.x; i += stride) { visit(offsets.x + i, g0[i], progress[0]); }
+  for (var i = gid.x; i < sizes.x; i += stride) { visit(offsets.x + i, g0[i], progress[params.place]); }
+  if (TOGETHER == 1u) { return; }
   for (var i = gid.x; i < sizes.y; i += stride) { visit(offsets.y + i, g1[i], progress[1]); }
   for (var i = gid.x; i < sizes.z; i += stride) { visit(offsets.z + i, g2[i], progress[2]); }
   for (var i = gid.x; i < sizes.w; i += stride) { visit(offsets.w + i, g3[i], progress[3]); }
