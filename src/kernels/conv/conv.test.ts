@@ -153,6 +153,7 @@ test("conv2d of empty tensors", async () => {
   await check([2, 0, 4, 4], [3, 0, 2, 2]); // the bias
   await check([2, 2, 4, 4], [0, 2, 2, 2]);
   await check([1, 2, 0, 4], [3, 2, 2, 2], { padding: 1 });
+  await check([2, 16, 0, 8], [32, 16, 1, 3], { padding: 1 });
   await checkTransposed([0, 2, 4, 4], [2, 3, 2, 2]);
   await checkTransposed([2, 0, 4, 4], [0, 3, 2, 2], { stride: 2 });
 });

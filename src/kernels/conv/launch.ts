@@ -4,7 +4,7 @@ import { empty, type Tensor } from "../../tensor/tensor.ts";
 import { countTiles } from "../matmul/plan.ts";
 import { slideReference, weightReference } from "./conv.reference.ts";
 import { type Axis, backwardAxes, extentOf, forwardAxis, type Geometry } from "./geometry.ts";
-import { foldOf, type ProductPlan, planParts, planSlide, planWeight } from "./plan.ts";
+import { type ConvPlan, foldOf, type ProductPlan, planParts, planSlide, planWeight } from "./plan.ts";
 
 const THREADS = 64;
 
@@ -22,11 +22,8 @@ export function forward(x: Tensor, weight: Tensor, bias: Tensor | null, geometry
   const out = empty([n, groups * co, ...outSize], { device: x.device });
   const strides = { group: co * ci * taps, channel: taps, column: ci * taps };
   const axes = [[forwardAxis(geometry, 0)], [forwardAxis(geometry, 1)]] as const;
-  slide(
-    { source: x, weight, bias, out, groups, strides, pitch: kernel[1] },
-    axes,
-    planSlide(x.device, geometry, false),
-  );
+  const plan = planSlide(x.device, geometry, false);
+  slide({ source: x, weight, bias, out, groups, strides, pitch: kernel[1] }, axes, plan);
   return out;
 }
 
@@ -44,7 +41,8 @@ export function backwardInput(y: Tensor, weight: Tensor, bias: Tensor | null, ge
   const out = empty([n, groups * ci, ...size], { device: y.device });
   const strides = { group: co * ci * taps, channel: ci * taps, column: taps };
   const axes = [backwardAxes(geometry, 0), backwardAxes(geometry, 1)] as const;
-  slide({ source: y, weight, bias, out, groups, strides, pitch: kernel[1] }, axes, planSlide(y.device, geometry, true));
+  const plan = planSlide(y.device, geometry, true);
+  slide({ source: y, weight, bias, out, groups, strides, pitch: kernel[1] }, axes, plan);
   return out;
 }
 
@@ -81,15 +79,16 @@ interface Slide {
 /** What is computed along the vertical and the horizontal axis: one sum, or one for each remainder by the stride. */
 type Axes = readonly [readonly Axis[], readonly Axis[]];
 
-function slide(given: Slide, axes: Axes, plan: ReturnType<typeof planSlide>): void {
-  const image = plan.kernel === "direct" ? null : packImage(given.source, given.groups, axes);
-  for (const vertical of axes[0]) {
-    for (const horizontal of axes[1]) {
-      if (plan.kernel === "direct") slideDirect(given, vertical, horizontal);
-      else slideProduct(plan, given, image!, vertical, horizontal);
-    }
+function slide(given: Slide, axes: Axes, plan: ConvPlan): void {
+  if (given.out.size === 0) return;
+  const pairs = axes[0].flatMap((vertical) => axes[1].map((horizontal) => [vertical, horizontal] as const));
+  if (plan.kernel === "direct") {
+    for (const pair of pairs) slideDirect(given, ...pair);
+    return;
   }
-  image?.packed.dispose();
+  const image = packImage(given.source, given.groups, axes);
+  for (const pair of pairs) slideProduct(plan, given, image, ...pair);
+  image.packed.dispose();
 }
 
 /** Where the positions and taps of two axes lie in the output and the weight. */
