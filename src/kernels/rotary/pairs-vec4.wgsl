@@ -7,13 +7,12 @@ const WIDTH = 4u;
 fn turnOf(position: u32, block: u32) -> Turn {
   let high = turns[block];
   let low = turns[params.half / 4u + block];
-  var turn = Turn();
-  for (var i = 0u; i < 4u; i++) {
-    let phase = phaseOf(position, high[i], low[i]);
-    turn.cos[i] = cosOf(phase);
-    turn.sin[i] = sinOf(phase);
-  }
-  return turn;
+  let p = vec4u(
+    phaseOf(position, high.x, low.x), phaseOf(position, high.y, low.y),
+    phaseOf(position, high.z, low.z), phaseOf(position, high.w, low.w));
+  return Turn(
+    vec4f(cosOf(p.x), cosOf(p.y), cosOf(p.z), cosOf(p.w)),
+    vec4f(sinOf(p.x), sinOf(p.y), sinOf(p.z), sinOf(p.w)));
 }
 
 fn apart(pairs: Pairs) -> Pairs {
