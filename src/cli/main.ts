@@ -2,10 +2,12 @@
 /** The `tilegrad` command. */
 import { DataError, didYouMean, TilegradError, ValueError } from "../gpu/errors.ts";
 import "../index.ts";
+import { InterruptedError } from "../train/trainer.ts";
 import { DEMO_OPTIONS, demoCommand } from "./demo.ts";
 import { DEVICES_OPTIONS, devicesCommand } from "./devices.ts";
 import { formatOptions, type OptionTable, parseOptions, UsageError } from "./options.ts";
 import { SetupError, setupVulkan } from "./setup-vulkan.ts";
+import { TRAIN_IMAGE_OPTIONS, trainImageCommand } from "./train-image.ts";
 import { TRAIN_TEXT_OPTIONS, trainTextCommand } from "./train-text.ts";
 import { EVAL_OPTIONS, evalCommand, PREDICT_OPTIONS, predictCommand } from "./use-run.ts";
 
@@ -29,15 +31,21 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     options: TRAIN_TEXT_OPTIONS,
     run: trainTextCommand,
   },
+  "train image": {
+    arguments: "--data DIR [options]",
+    help: "train an image classifier on IDX files or a folder of pictures per class",
+    options: TRAIN_IMAGE_OPTIONS,
+    run: trainImageCommand,
+  },
   eval: {
-    arguments: "--run DIR --data FILE [options]",
+    arguments: "--run DIR --data FILE|DIR [options]",
     help: "measure a trained model on new data",
     options: EVAL_OPTIONS,
     run: evalCommand,
   },
   predict: {
-    arguments: '--run DIR ["a text"] [options]',
-    help: "label a text, or each line of standard input",
+    arguments: '--run DIR ["a text" | PICTURE ...] [options]',
+    help: "label texts or pictures given as arguments or in lines of standard input",
     options: PREDICT_OPTIONS,
     run: predictCommand,
   },
@@ -85,7 +93,7 @@ function printOverview(): void {
 try {
   await main(process.argv.slice(2));
 } catch (error) {
-  // What the user can mend is one line and exit code 2; anything else is told with its stack.
+  // What the user can mend is one line and exit code 2, an interruption 130; anything else is told with its stack.
   const mendable =
     error instanceof UsageError ||
     error instanceof DataError ||
@@ -93,5 +101,5 @@ try {
     error instanceof SetupError;
   if (error instanceof TilegradError) console.error(`tilegrad: ${error.message}`);
   else console.error(error);
-  process.exitCode = mendable ? 2 : 1;
+  process.exitCode = error instanceof InterruptedError ? 130 : mendable ? 2 : 1;
 }

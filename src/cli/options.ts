@@ -30,6 +30,7 @@ export type Values<T extends OptionTable> = {
 /**
  * @param command its name in messages
  * @param positionals how many arguments without a dash it takes at most
+ * @returns the values, the arguments without a dash, and the names of the options that are there
  * @throws UsageError for an option that does not exist, a missing or impossible value, or too many arguments
  */
 export function parseOptions<T extends OptionTable>(
@@ -37,7 +38,7 @@ export function parseOptions<T extends OptionTable>(
   table: T,
   args: readonly string[],
   positionals = 0,
-): { values: Values<T>; positionals: string[] } {
+): { values: Values<T>; positionals: string[]; given: ReadonlySet<string> } {
   const { tokens } = parseArgs({
     args: [...args],
     options: Object.fromEntries(
@@ -50,6 +51,7 @@ export function parseOptions<T extends OptionTable>(
   for (const [name, option] of Object.entries(table))
     values[name] = option.default ?? (option.type === "flag" ? false : undefined);
   const free: string[] = [];
+  const given = new Set<string>();
   for (const token of tokens) {
     if (token.kind === "positional") free.push(token.value);
     if (token.kind !== "option") continue;
@@ -58,10 +60,11 @@ export function parseOptions<T extends OptionTable>(
       const known = Object.keys(table).map((name) => `--${name}`);
       throw new UsageError(`${command}: there is no option ${token.rawName}${didYouMean(`--${token.name}`, known)}`);
     }
+    given.add(token.name);
     values[token.name] = readValue(`${command}: --${token.name}`, option, token.value);
   }
   if (free.length > positionals) throw new UsageError(`${command}: unexpected argument "${free[positionals]}"`);
-  return { values: values as Values<T>, positionals: free };
+  return { values: values as Values<T>, positionals: free, given };
 }
 
 function readValue(what: string, { type, choices, min }: Option, text: string | undefined): string | number | boolean {

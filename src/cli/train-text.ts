@@ -1,7 +1,24 @@
-import { percent, silentProgress, terminalProgress } from "../train/progress.ts";
-import { type TextRunOptions, type TextRunResult, trainText } from "../train/text-run.ts";
+import {
+  readTextRun,
+  type TableOptions,
+  TEXT_MODELS,
+  type TextModelOptions,
+  type TextRun,
+  trainText,
+} from "../train/text-run.ts";
 import { type OptionTable, parseOptions, UsageError, type Values } from "./options.ts";
-import { openDevice, printJson } from "./output.ts";
+import { openDevice } from "./output.ts";
+import {
+  COMMON_OPTIONS,
+  checkResumeOptions,
+  FIT_OPTIONS,
+  OUT_OPTION,
+  RESUME_OPTIONS,
+  reportRun,
+  runOutput,
+  SPLIT_OPTIONS,
+  trainingOptions,
+} from "./train-options.ts";
 
 export const TABLE_OPTIONS = {
   "text-column": { type: "string", value: "NAME|INDEX", help: "the column with the text; default: text, or the first" },
@@ -17,30 +34,31 @@ export const TABLE_OPTIONS = {
   "skip-empty": { type: "flag", help: "leave out rows without text or label instead of refusing the file" },
 } as const satisfies OptionTable;
 
-export const COMMON_OPTIONS = {
-  device: { type: "string", choices: ["auto", "webgpu", "cpu"], default: "auto", help: "where to compute" },
-  json: { type: "flag", help: "print one line of JSON instead of a report" },
-} as const satisfies OptionTable;
-
-export const TRAINING_OPTIONS = {
-  model: {
-    type: "string",
-    choices: ["transformer", "bag-of-words"],
-    default: "transformer",
-    help: "the kind of model",
-  },
-  epochs: { type: "integer", min: 1, default: 6, help: "passes over the training rows" },
-  batch: { type: "integer", min: 1, default: 64, help: "examples per step" },
-  lr: { type: "number", min: 0, default: 0.001, help: "Adam's learning rate" },
-  "weight-decay": { type: "number", min: 0, default: 0, help: "Adam's weight decay" },
-  clip: { type: "number", min: 0, default: 1, help: "the largest norm of the gradients; 0: no limit" },
-  seed: { type: "integer", min: 0, default: 0, help: "of parameters, dropout, order and splits" },
+export const TEXT_MODEL_OPTIONS = {
+  model: { type: "string", choices: TEXT_MODELS, default: "transformer", help: "the kind of model" },
   features: { type: "integer", min: 1, default: 128, help: "of a token" },
-  heads: { type: "integer", min: 1, default: 4, help: "of attention; must divide the features" },
-  layers: { type: "integer", min: 1, default: 2, help: "of the encoder" },
-  "feed-forward": { type: "integer", min: 1, default: 256, help: "features inside the feed-forward networks" },
+  heads: { type: "integer", min: 1, default: 4, help: "transformer: of attention; must divide the features" },
+  "feed-forward": {
+    type: "integer",
+    min: 1,
+    default: 256,
+    help: "transformer: features inside the feed-forward networks",
+  },
+  pooling: {
+    type: "string",
+    choices: ["mean", "first"],
+    default: "mean",
+    help: "transformer: how a text becomes one vector",
+  },
+  layers: { type: "integer", min: 1, help: "transformer (default 2), lstm, gru, rnn (default 1): layers" },
+  hidden: {
+    type: "integer",
+    min: 1,
+    default: 128,
+    help: "lstm, gru, rnn: features of a state; cnn: filters of each width",
+  },
+  bidirectional: { type: "flag", help: "lstm, gru, rnn: read from the end, too" },
   dropout: { type: "number", min: 0, default: 0.3, help: "the share that is dropped" },
-  pooling: { type: "string", choices: ["mean", "first"], default: "mean", help: "how a text becomes one vector" },
   "max-length": { type: "integer", min: 1, default: 64, help: "tokens of a text that are read" },
   "vocab-size": { type: "integer", min: 3, default: 20000, help: "tokens in the vocabulary, at most" },
   "min-frequency": { type: "integer", min: 1, default: 2, help: "rarer tokens count as unknown" },
@@ -50,52 +68,60 @@ export const TRAIN_TEXT_OPTIONS = {
   train: { type: "string", value: "FILE", help: "CSV or TSV with a text and a label in each row (required)" },
   valid: { type: "string", value: "FILE", help: "rows that choose the best epoch; default: a part of --train" },
   test: { type: "string", value: "FILE", help: "rows for the final accuracy" },
-  "valid-fraction": { type: "number", min: 0.001, default: 0.1, help: "of --train where there is no --valid" },
+  ...SPLIT_OPTIONS,
   ...TABLE_OPTIONS,
-  ...TRAINING_OPTIONS,
-  out: { type: "string", value: "DIR", help: "the run's folder; default: runs/ and the date" },
+  ...TEXT_MODEL_OPTIONS,
+  ...FIT_OPTIONS,
+  ...OUT_OPTION,
+  ...RESUME_OPTIONS,
   ...COMMON_OPTIONS,
 } as const satisfies OptionTable;
 
 /** `tilegrad train text`. */
 export async function trainTextCommand(args: readonly string[]): Promise<void> {
-  const { values } = parseOptions("train text", TRAIN_TEXT_OPTIONS, args);
-  const { train } = values;
-  if (train === undefined) throw new UsageError("train text: --train FILE is missing");
+  const { values, given } = parseOptions("train text", TRAIN_TEXT_OPTIONS, args);
+  const run = await textRun(values, given);
   await openDevice(values.device);
-  const out = values.out ?? defaultFolder(values.model);
-  const result = await trainText({
-    files: { train, valid: values.valid, test: values.test, validFraction: values["valid-fraction"] },
-    table: tableOptions("train text", values),
-    ...runSettings(values),
-    out,
-    progress: values.json ? silentProgress : terminalProgress(values.epochs),
-    log: values.json ? () => {} : (line) => console.log(line),
-  });
-  if (values.json) printJson({ ...result, out });
-  else printResult(result, out);
+  const output = runOutput(values, run.model.model, run.training.epochs);
+  reportRun(await trainText({ ...run, ...output }), output.out, values.json);
 }
 
-export function runSettings(values: Values<typeof TRAINING_OPTIONS>): Pick<TextRunOptions, "model" | "training"> {
-  const { epochs, batch, lr, clip, seed, features, heads, layers, dropout } = values;
+async function textRun(values: Values<typeof TRAIN_TEXT_OPTIONS>, given: ReadonlySet<string>): Promise<TextRun> {
+  const { train, valid, test, resume, epochs } = values;
+  if (resume !== undefined) {
+    checkResumeOptions("train text", given);
+    const run = await readTextRun(resume);
+    return given.has("epochs") ? { ...run, training: { ...run.training, epochs } } : run;
+  }
+  if (train === undefined) throw new UsageError("train text: --train FILE is missing");
   return {
-    model: {
-      model: values.model as "transformer" | "bag-of-words",
-      features,
-      heads,
-      layers,
-      feedForward: values["feed-forward"],
-      dropout,
-      pooling: values.pooling as "mean" | "first",
-      maxLength: values["max-length"],
-      vocabSize: values["vocab-size"],
-      minFrequency: values["min-frequency"],
-    },
-    training: { epochs, batch, lr, weightDecay: values["weight-decay"], clip, seed },
+    files: { train, valid, test, validFraction: values["valid-fraction"] },
+    table: tableOptions("train text", values),
+    model: textModelOptions(values),
+    training: trainingOptions(values),
   };
 }
 
-export function tableOptions(command: string, values: Values<typeof TABLE_OPTIONS>): TextRunOptions["table"] {
+export function textModelOptions(values: Values<typeof TEXT_MODEL_OPTIONS>): TextModelOptions {
+  const model = values.model as TextModelOptions["model"];
+  const { features, heads, hidden, bidirectional, dropout } = values;
+  return {
+    model,
+    features,
+    heads,
+    feedForward: values["feed-forward"],
+    pooling: values.pooling as TextModelOptions["pooling"],
+    layers: values.layers ?? (model === "transformer" ? 2 : 1),
+    hidden,
+    bidirectional,
+    dropout,
+    maxLength: values["max-length"],
+    vocabSize: values["vocab-size"],
+    minFrequency: values["min-frequency"],
+  };
+}
+
+export function tableOptions(command: string, values: Values<typeof TABLE_OPTIONS>): TableOptions {
   if (values.header && values["no-header"])
     throw new UsageError(`${command}: --header and --no-header contradict each other`);
   return {
@@ -106,18 +132,4 @@ export function tableOptions(command: string, values: Values<typeof TABLE_OPTION
     quotes: !values["no-quotes"],
     skipEmpty: values["skip-empty"],
   };
-}
-
-export function printResult({ test, valid, seconds, examplesPerSecond }: TextRunResult, out: string): void {
-  const metrics = test ?? valid!;
-  console.log(
-    `${test ? "test" : "validation"} accuracy ${percent(metrics.accuracy)}, loss ${metrics.loss.toFixed(4)}; ` +
-      `${seconds.toFixed(0)} s, ${examplesPerSecond.toFixed(0)} examples/s; saved in ${out}`,
-  );
-}
-
-/** A folder named for the time and the model. */
-export function defaultFolder(model: string): string {
-  const time = new Date().toISOString().slice(0, 19).replace("T", "-").replaceAll(":", "");
-  return `runs/${time}-${model}`;
 }

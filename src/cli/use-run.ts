@@ -1,28 +1,36 @@
 /** `tilegrad eval` and `tilegrad predict`: a trained model on new data. */
+import { ImageClassifier } from "../train/image-run.ts";
 import { percent } from "../train/progress.ts";
+import { RunFolder } from "../train/run-folder.ts";
 import { TextClassifier } from "../train/text-run.ts";
 import { type OptionTable, parseOptions, UsageError } from "./options.ts";
 import { openDevice, printJson } from "./output.ts";
-import { COMMON_OPTIONS, TABLE_OPTIONS, tableOptions } from "./train-text.ts";
+import { COMMON_OPTIONS, FIT_OPTIONS } from "./train-options.ts";
+import { TABLE_OPTIONS, tableOptions } from "./train-text.ts";
 
 const RUN = { type: "string", value: "DIR", help: "the folder of a run (required)" } as const;
 
 export const EVAL_OPTIONS = {
   run: RUN,
-  data: { type: "string", value: "FILE", help: "CSV or TSV with texts and labels (required)" },
+  data: {
+    type: "string",
+    value: "FILE|DIR",
+    help: "CSV or TSV with texts and labels, or a folder of images as for train image (required)",
+  },
   ...TABLE_OPTIONS,
-  batch: { type: "integer", min: 1, default: 64, help: "examples per step" },
+  batch: FIT_OPTIONS.batch,
   ...COMMON_OPTIONS,
 } as const satisfies OptionTable;
 
 export async function evalCommand(args: readonly string[]): Promise<void> {
   const { values } = parseOptions("eval", EVAL_OPTIONS, args);
-  const { run, data } = values;
+  const { run, data, batch } = values;
   if (run === undefined) throw new UsageError("eval: --run DIR is missing");
   if (data === undefined) throw new UsageError("eval: --data FILE is missing");
   await openDevice(values.device);
-  const classifier = await TextClassifier.load(run);
-  const metrics = await classifier.evaluate(data, tableOptions("eval", values), values.batch);
+  const metrics = (await isImageRun(run))
+    ? await (await ImageClassifier.load(run)).evaluate(data, batch)
+    : await (await TextClassifier.load(run)).evaluate(data, tableOptions("eval", values), batch);
   if (values.json) printJson(metrics);
   else
     console.log(
@@ -32,31 +40,36 @@ export async function evalCommand(args: readonly string[]): Promise<void> {
 
 export const PREDICT_OPTIONS = {
   run: RUN,
-  top: { type: "integer", min: 1, default: 3, help: "labels to show for a text" },
+  top: { type: "integer", min: 1, default: 3, help: "labels to show" },
   ...COMMON_OPTIONS,
 } as const satisfies OptionTable;
 
-/** Labels the text given as an argument, or each line of standard input. */
+/** Labels the texts or picture files given as arguments, or in the lines of standard input. */
 export async function predictCommand(args: readonly string[]): Promise<void> {
-  const { values, positionals } = parseOptions("predict", PREDICT_OPTIONS, args, 1);
+  const { values, positionals } = parseOptions("predict", PREDICT_OPTIONS, args, Number.POSITIVE_INFINITY);
   const { run, top } = values;
   if (run === undefined) throw new UsageError("predict: --run DIR is missing");
-  const texts = positionals.length > 0 ? positionals : await linesOfInput();
-  if (texts.length === 0)
+  const inputs = positionals.length > 0 ? positionals : await linesOfInput();
+  if (inputs.length === 0)
     throw new UsageError(
       'predict: there is no text; give it as an argument, as in predict --run DIR "a text", or a line each on standard input',
     );
   await openDevice(values.device);
-  const classifier = await TextClassifier.load(run);
-  const predictions = await classifier.predict(texts);
-  for (const [i, text] of texts.entries()) {
+  const isImages = await isImageRun(run);
+  const classifier = await (isImages ? ImageClassifier : TextClassifier).load(run);
+  const predictions = await classifier.predict(inputs);
+  for (const [i, input] of inputs.entries()) {
     const labels = predictions[i]!.slice(0, top);
-    if (values.json) printJson({ text, labels });
+    if (values.json) printJson({ [isImages ? "file" : "text"]: input, labels });
     else
       console.log(
-        `${labels.map(({ label, probability }) => `${label} ${percent(probability)}`).join(", ")}${texts.length > 1 ? `  ${text}` : ""}`,
+        `${labels.map(({ label, probability }) => `${label} ${percent(probability)}`).join(", ")}${inputs.length > 1 ? `  ${input}` : ""}`,
       );
   }
+}
+
+async function isImageRun(run: string): Promise<boolean> {
+  return (await new RunFolder(run).readConfig()).task === "image";
 }
 
 async function linesOfInput(): Promise<string[]> {

@@ -33,6 +33,8 @@ export interface ImageBatchOptions extends PixelStatistics {
   /** New order in each epoch (default true). */
   shuffle?: boolean;
   seed?: number;
+  /** The batch to begin with, to go on within an epoch (default 0). */
+  from?: number;
 }
 
 /** Images of one size, with a class for each. */
@@ -97,8 +99,8 @@ export class ImageDataset {
 
   /** The batches of an epoch. Each batch's tensors are made when it is asked for, and are the caller's to free. */
   *batches(epoch: number, options: ImageBatchOptions): Iterable<ImageBatch> {
-    checkOptions("batches", options, ["batchSize", "shuffle", "seed", "mean", "std"]);
-    const { batchSize, shuffle = true, seed = 0, mean, std } = options;
+    checkOptions("batches", options, ["batchSize", "shuffle", "seed", "from", "mean", "std"]);
+    const { batchSize, shuffle = true, seed = 0, from = 0, mean, std } = options;
     if (!Number.isInteger(batchSize) || batchSize < 1) {
       throw new ValueError(`batches: batchSize is ${batchSize}, expected a whole number above 0`);
     }
@@ -112,7 +114,7 @@ export class ImageDataset {
     }
     const random = new Random(seed, epoch + 1); // stream 0 is that of splits
     const order = shuffle ? random.permutation(this.length) : Int32Array.from({ length: this.length }, (_, i) => i);
-    for (let start = 0; start < order.length; start += batchSize) {
+    for (let start = from * batchSize; start < order.length; start += batchSize) {
       const indices = order.slice(start, start + batchSize);
       yield {
         images: tensor(this.#normalized(indices, { mean, std }), {

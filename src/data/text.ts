@@ -1,5 +1,5 @@
 /** Labelled texts as batches of tensors. */
-import { ValueError } from "../gpu/errors.ts";
+import { checkOptions, ValueError } from "../gpu/errors.ts";
 import { tensor } from "../kernels/creation/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { BucketSampler, padSequences } from "./batches.ts";
@@ -25,6 +25,8 @@ export interface TextBatchOptions {
   /** New order and new batches in each epoch (default true). */
   shuffle?: boolean;
   seed?: number;
+  /** The batch to begin with, to go on within an epoch (default 0). */
+  from?: number;
 }
 
 /** Texts as sequences of ids, with a class for each. Id 0 is the vocabulary's padding. */
@@ -51,10 +53,12 @@ export class TextDataset {
    * The batches of an epoch, of texts of similar length. Each batch's tensors are made when it is asked for, and are the
    * caller's to free.
    */
-  *batches(epoch: number, { batchSize, maxLength, shuffle = true, seed = 0 }: TextBatchOptions): Iterable<TextBatch> {
+  *batches(epoch: number, options: TextBatchOptions): Iterable<TextBatch> {
+    checkOptions("batches", options, ["batchSize", "maxLength", "shuffle", "seed", "from"]);
+    const { batchSize, maxLength, shuffle = true, seed = 0, from = 0 } = options;
     const lengths = this.sequences.map(({ length }) => Math.min(length, maxLength));
     const sampler = new BucketSampler(lengths, { batchSize, shuffle, seed });
-    for (const indices of sampler.batches(epoch)) {
+    for (const indices of sampler.batches(epoch).slice(from)) {
       const { ids, shape } = padSequences(
         Array.from(indices, (i) => this.sequences[i]!),
         { maxLength },

@@ -1,8 +1,9 @@
 /**
  * A run's folder: `config.json` (what was asked for, and what is needed to use the model), `metrics.jsonl` (a line per
- * report and per epoch), `model.safetensors` (the best epoch's parameters), `result.json` (how it ended).
+ * report and per epoch), `model.safetensors` (the best epoch's parameters), `checkpoint.safetensors` (where it is, to go on
+ * from there), `result.json` (how it ended).
  */
-import { appendFile, mkdir, rm } from "node:fs/promises";
+import { appendFile, mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError } from "../gpu/errors.ts";
 import { readFileChecked, writeFileAtomic } from "../io/files-node.ts";
@@ -20,7 +21,7 @@ export class RunFolder {
   static async create(path: string): Promise<RunFolder> {
     try {
       await mkdir(path, { recursive: true });
-      for (const file of ["result.json", "metrics.jsonl", "model.safetensors"])
+      for (const file of ["result.json", "metrics.jsonl", "model.safetensors", "checkpoint.safetensors"])
         await rm(join(path, file), { force: true });
     } catch (cause) {
       throw new DataError(
@@ -41,6 +42,22 @@ export class RunFolder {
 
   async log(line: object): Promise<void> {
     await appendFile(this.file("metrics.jsonl"), `${JSON.stringify(line)}\n`);
+  }
+
+  /** Removes the log's lines of what comes after a checkpoint, which will happen again. */
+  async rewindLog({ step, epoch }: { readonly step: number; readonly epoch: number }): Promise<void> {
+    const file = this.file("metrics.jsonl");
+    const text = await readFile(file, "utf8").catch(() => "");
+    const isBefore = (line: string) => {
+      try {
+        const entry = JSON.parse(line) as { event: string; step: number; epoch: number };
+        return entry.event === "epoch" ? entry.epoch < epoch : entry.step <= step;
+      } catch {
+        return false; // a line that was cut
+      }
+    };
+    const lines = text.split("\n").filter((line) => line !== "" && isBefore(line));
+    await writeFileAtomic(file, new TextEncoder().encode(lines.map((line) => `${line}\n`).join("")));
   }
 
   async saveModel(model: Module): Promise<void> {

@@ -1,0 +1,278 @@
+/** What training a classifier is, whatever it reads: the loop, the files of its run's folder, the result. */
+import { noGrad } from "../autograd/record.ts";
+import type { LabelSet } from "../data/labels.ts";
+import { splitIndices } from "../data/split.ts";
+import { DataError } from "../gpu/errors.ts";
+import { softmax } from "../kernels/ops.ts";
+import { Adam } from "../optim/adam.ts";
+import { LambdaLR, ReduceLROnPlateau } from "../optim/schedules.ts";
+import { defaultDevice } from "../tensor/device.ts";
+import { scope } from "../tensor/scope.ts";
+import { readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+import type { Progress } from "./progress.ts";
+import { RunFolder } from "./run-folder.ts";
+import {
+  type Batch,
+  type Classifier,
+  type EpochReport,
+  evaluate,
+  InterruptedError,
+  type Metrics,
+  Trainer,
+} from "./trainer.ts";
+
+export interface TrainingOptions {
+  epochs: number;
+  batch: number;
+  lr: number;
+  weightDecay: number;
+  /** The largest norm of the gradients; 0 for no limit. */
+  clip: number;
+  /** Batches whose gradients make a step. */
+  accumulate: number;
+  schedule: "constant" | "cosine" | "linear" | "plateau";
+  /** Steps in which the learning rate rises to `lr`; not with "plateau". */
+  warmup: number;
+  /** Epochs without a better one after which to stop; 0: never. */
+  patience: number;
+  seed: number;
+}
+
+/** Where a run's files go, and who hears of it. */
+export interface RunOutput {
+  readonly out: string;
+  readonly progress: Progress;
+  /** Receives a line for each thing that is worth knowing. */
+  readonly log: (line: string) => void;
+  /** Steps between two checkpoints; there is one after each epoch anyway. */
+  readonly saveEvery?: number | undefined;
+  /** Stops after the step that is being taken, and saves. */
+  readonly signal?: AbortSignal | undefined;
+  /** Go on from the checkpoint in `out`. */
+  readonly resume?: boolean | undefined;
+}
+
+/** Labelled examples of one kind. */
+export interface Examples {
+  readonly length: number;
+  /** The batches of an epoch, from batch `from` on. */
+  batches(epoch: number, shuffle: boolean, from?: number): Iterable<Batch>;
+}
+
+export interface ClassifierRun {
+  readonly task: "text" | "image";
+  readonly modelName: string;
+  readonly model: Classifier;
+  /** What else it takes to use the model again; goes into config.json. */
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly training: TrainingOptions;
+  readonly train: Examples;
+  readonly valid: Examples;
+  readonly test: Examples | null;
+  /** When the run began, by `performance.now()`. */
+  readonly start: number;
+}
+
+/** How a run ended; what `result.json` holds. */
+export interface RunResult {
+  task: string;
+  model: string;
+  device: string;
+  parameters: number;
+  epochs: number;
+  steps: number;
+  seconds: number;
+  examplesPerSecond: number;
+  train: Metrics;
+  valid: Metrics | null;
+  test: Metrics | null;
+}
+
+/**
+ * Trains with Adam, keeps the best epoch, measures it, and writes the run's folder.
+ *
+ * @throws InterruptedError when stopped by the signal; DataError if there is nothing to resume, or it does not fit
+ */
+export async function trainClassifier(run: ClassifierRun, output: RunOutput): Promise<RunResult> {
+  const { task, modelName, model, config, training, train, valid, test, start } = run;
+  const { out, progress, signal, saveEvery } = output;
+  const folder = output.resume ? new RunFolder(out) : await RunFolder.create(out);
+  const resume = output.resume ? await readCheckpoint(folder.file("checkpoint.safetensors")) : undefined;
+  if (resume) await expectSameData(folder, config);
+  if (resume) await folder.rewindLog(resume.progress);
+  else await folder.writeJson("config.json", { task, ...config, training });
+  const optimizer = new Adam(model.parameters(), { lr: training.lr, weightDecay: training.weightDecay });
+  const trainer = new Trainer({
+    model,
+    optimizer,
+    clipNorm: training.clip > 0 ? training.clip : undefined,
+    accumulate: training.accumulate,
+    ...scheduleOf(training, optimizer, train.length),
+    onStep: async (report) => {
+      progress.step(report);
+      await folder.log({ event: "step", ...report });
+    },
+    onEpoch: async (report) => {
+      progress.epoch(report);
+      await folder.log({ event: "epoch", ...report });
+      if (report.best) await folder.saveModel(model);
+    },
+  });
+  const trainingStart = performance.now();
+  const stepsBefore = resume?.progress.step ?? 0;
+  let reports: EpochReport[];
+  try {
+    reports = await trainer.fit({
+      epochs: training.epochs,
+      train: (epoch, from) => {
+        progress.startEpoch(epoch, train.length);
+        return train.batches(epoch, true, from);
+      },
+      valid: () => valid.batches(0, false),
+      patience: training.patience > 0 ? training.patience : undefined,
+      signal,
+      resume,
+      saveEvery,
+      save: (state) => writeCheckpoint(folder.file("checkpoint.safetensors"), state),
+    });
+  } catch (error) {
+    if (error instanceof InterruptedError) error.message += `; go on with --resume ${out}`;
+    throw error;
+  } finally {
+    progress.stop();
+    trainer.dispose();
+  }
+  const trainingSeconds = (performance.now() - trainingStart) / 1000;
+  const examplesPerStep = (reports.length * train.length) / trainer.steps;
+  const best = reports.findLast((report) => report.best)!;
+  const result: RunResult = {
+    task,
+    model: modelName,
+    device: defaultDevice().name,
+    parameters: model.parameterCount(),
+    epochs: reports.length,
+    steps: trainer.steps,
+    seconds: (performance.now() - start) / 1000,
+    examplesPerSecond: ((trainer.steps - stepsBefore) * examplesPerStep) / trainingSeconds,
+    train: best.train,
+    valid: best.valid,
+    test: test ? await evaluate(model, test.batches(0, false)) : null,
+  };
+  await folder.writeJson("result.json", result);
+  return result;
+}
+
+// What was made of the data is in config.json: where it is made again and differs, the checkpoint belongs to other data.
+async function expectSameData(folder: RunFolder, config: ClassifierRun["config"]): Promise<void> {
+  const saved = await folder.readConfig();
+  for (const name of ["labels", "vocab", "shape", "statistics"]) {
+    if (JSON.stringify(saved[name]) === JSON.stringify(config[name])) continue;
+    throw new DataError(
+      `${folder.path}: the ${name} of the data are no longer those of the run; give it the data it had`,
+    );
+  }
+}
+
+function scheduleOf(training: TrainingOptions, optimizer: Adam, examples: number) {
+  const { schedule, warmup, epochs, batch, accumulate } = training;
+  if (schedule === "plateau") {
+    return {
+      schedule: new ReduceLROnPlateau(optimizer, { factor: 0.5, patience: 1 }),
+      scheduleEvery: "epoch" as const,
+    };
+  }
+  if (schedule === "constant" && warmup === 0) return {};
+  const steps = Math.max(1, epochs * Math.ceil(Math.ceil(examples / batch) / accumulate));
+  const decaySteps = Math.max(1, steps - warmup);
+  const decay = (step: number) => {
+    const done = Math.min(1, (step - warmup) / decaySteps);
+    return schedule === "cosine" ? (1 + Math.cos(Math.PI * done)) / 2 : schedule === "linear" ? 1 - done : 1;
+  };
+  const factor = (step: number) => (step < warmup ? (step + 1) / (warmup + 1) : decay(step));
+  return { schedule: new LambdaLR(optimizer, factor), scheduleEvery: "step" as const };
+}
+
+/** One line about what a run works with. */
+export function describeRun(run: ClassifierRun, examples: string, details: string): string {
+  const { modelName, model, train, valid, test } = run;
+  const parameters = model.parameterCount().toLocaleString("en");
+  return (
+    `${train.length} training, ${valid.length} validation${test ? `, ${test.length} test` : ""} ${examples}; ${details}; ` +
+    `${modelName} with ${parameters} parameters on ${defaultDevice().name}`
+  );
+}
+
+/**
+ * Holds some training examples out for validation.
+ *
+ * @param fraction the share that is held out, at least one example
+ * @returns the indices of those that stay, and of those held out
+ * @throws DataError if nothing would stay
+ */
+export function holdOut(
+  labels: ArrayLike<string | number>,
+  fraction: number,
+  { seed, file, remedy }: { seed: number; file: string; remedy: string },
+): [stay: Int32Array, held: Int32Array] {
+  const { length } = labels;
+  const held = Math.max(1, Math.round(length * fraction));
+  if (held >= length) {
+    throw new DataError(`${file}: has ${length} examples, too few to hold some out for validation; ${remedy}`);
+  }
+  const [stay, part] = splitIndices(length, [length - held, held], { seed, stratify: labels });
+  return [stay!, part!];
+}
+
+/** A run's folder, and the config of a run of the given task. @throws DataError for a folder that is none, or of another task */
+export async function openRun(
+  path: string,
+  task: ClassifierRun["task"],
+): Promise<{ folder: RunFolder; config: Record<string, unknown>; file: string }> {
+  const folder = new RunFolder(path);
+  const file = folder.file("config.json");
+  const config = await folder.readConfig();
+  if (config.task === task) return { folder, config, file };
+  throw new DataError(`${file}: the task is ${JSON.stringify(config.task)}, expected "${task}"`);
+}
+
+/** Loads a run's model, in evaluation mode. @param build makes it, untrained @throws DataError if the files do not fit */
+export async function loadClassifier(folder: RunFolder, build: () => Classifier): Promise<Classifier> {
+  let model: Classifier;
+  try {
+    model = build();
+  } catch (cause) {
+    const file = folder.file("config.json");
+    throw new DataError(`${file}: the model's options cannot be used (${(cause as Error).message})`, { cause });
+  }
+  await folder.loadModel(model);
+  model.eval();
+  return model;
+}
+
+/** The loss and accuracy of a model on examples. */
+export async function evaluateClassifier(
+  model: Classifier,
+  examples: Examples,
+): Promise<Metrics & { examples: number }> {
+  return { ...(await evaluate(model, examples.batches(0, false))), examples: examples.length };
+}
+
+/** A class's name with its probability. */
+export interface Prediction {
+  label: string;
+  probability: number;
+}
+
+/** Every class with its probability, the most probable first, for each example of a batch. Frees the inputs. */
+export async function predictBatch(
+  model: Classifier,
+  inputs: Batch["inputs"],
+  labels: LabelSet,
+): Promise<Prediction[][]> {
+  const scores = scope(() => noGrad(() => softmax(model.forward(...inputs), -1)));
+  const probabilities = (await scores.toArray()) as number[][];
+  for (const tensor of [...inputs, scores]) tensor.dispose();
+  return probabilities.map((row) =>
+    row.map((probability, k) => ({ label: labels.name(k), probability })).sort((a, b) => b.probability - a.probability),
+  );
+}
