@@ -8,6 +8,7 @@ import { copyFrom } from "../kernels/assign/assign.ts";
 import { tensor, zeros } from "../kernels/creation/creation.ts";
 import { mul } from "../kernels/elementwise/binary-ops.ts";
 import { Buffer, Module, Parameter } from "../nn/module.ts";
+import { capture } from "../tensor/capture.ts";
 import { type DeviceName, deviceNamed, memory, withDevice } from "../tensor/device.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -174,6 +175,24 @@ test("what it remembers passes through a file and goes on in the same bits", asy
   const [ofAverage, ofOther] = [average.stateDict(), other.stateDict()];
   expect(await ofOther.get("updates")!.item()).toBe(7);
   expect(await valuesOf(ofOther.values())).toEqual(await valuesOf(ofAverage.values()));
+});
+
+test("a captured update goes on in the same bits, warm-up and all", async () => {
+  const run = async (wrap: (step: (x: Tensor) => Tensor) => (x: Tensor) => Tensor) => {
+    const module = new Weights([[1, 2, 3, 4], [5]]);
+    const average = new ExponentialMovingAverage(module, { decay: 0.6, warmup: true });
+    const step = wrap((x) => {
+      noGrad(() => copyFrom(module.list[0]!, x));
+      average.update();
+      return x.clone();
+    });
+    for (let t = 0; t < 20; t++) {
+      average.options.decay = t === 18 ? 0.9 : 0.6;
+      step(tensor([t, -t, 2 * t, 1])).dispose();
+    }
+    return average.apply(() => valuesOf(module.list));
+  };
+  expect(await run(capture)).toEqual(await run((step) => step));
 });
 
 test("updates use no more memory", () => {

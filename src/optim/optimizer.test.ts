@@ -8,6 +8,7 @@ import { parseState, serializeState } from "../io/index.ts";
 import { tensor } from "../kernels/creation/creation.ts";
 import { mul } from "../kernels/elementwise/binary-ops.ts";
 import { Parameter } from "../nn/module.ts";
+import { capture } from "../tensor/capture.ts";
 import { type DeviceName, deviceNamed, memory, withDevice } from "../tensor/device.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -390,6 +391,30 @@ test("a step between a retained forward and its backward is noticed", () => {
   loss.backward({ retainGraph: true });
   adam.step();
   expect(() => loss.backward()).toThrow("mul: the saved tensor a of shape [1] was changed in place");
+});
+
+test("a captured step goes on in the same bits, with what schedules set and whichever gradients it has", async () => {
+  for (const [Optimizer, arbitrary] of optimizers) {
+    const [options] = fc.sample(arbitrary, { numRuns: 1, seed: 3 });
+    const run = async (wrap: <S extends (x: Tensor) => Tensor>(step: S) => (x: Tensor) => Tensor) => {
+      const [a, b] = [parameter([1, 2, 3, 4]), parameter([1, 2, 3])];
+      const optimizer = new Optimizer([a, b], options);
+      const stepOf = (...parameters: Parameter[]) =>
+        wrap((x) => {
+          optimizer.zeroGrad();
+          for (const p of parameters) mul(mul(p, p), x).sum().backward();
+          optimizer.step();
+          return x.clone();
+        });
+      const [both, one] = [stepOf(a, b), stepOf(b)];
+      for (let t = 0; t < 6; t++) {
+        optimizer.lr = 0.1 / (1 + t);
+        for (const step of [both, one]) step(tensor([1 + t])).dispose();
+      }
+      return valuesOf([a, b]);
+    };
+    expect(await run(capture), Optimizer.name).toEqual(await run((step) => (x) => scope(() => step(x))));
+  }
 });
 
 test("parameters that one binding cannot hold lie in several", async () => {

@@ -7,7 +7,7 @@
  */
 import { ALIGNMENT, type Device, type Storage } from "../gpu/device.ts";
 import { DeviceError } from "../gpu/errors.ts";
-import { full, zeros } from "../kernels/creation/creation.ts";
+import { full, tensor, zeros } from "../kernels/creation/creation.ts";
 import {
   type Algorithm,
   advance,
@@ -49,6 +49,7 @@ interface Pack {
 
 const SLOTS = 3;
 const STUB_LENGTH = 4;
+const MAX_ENABLED_SETS = 16;
 
 export class PackedTensors {
   readonly tensors: readonly Tensor[];
@@ -59,10 +60,10 @@ export class PackedTensors {
   /** For each tensor its pack and its place there. */
   readonly #places: { pack: Pack; place: number }[] = [];
   readonly #counts: Tensor; // [packs, PACK, PROGRESS_WORDS]
-  readonly #enabled: Tensor<"u32">; // [packs, PACK]
+  /** [packs, PACK] each: which tensors have a gradient, for each set that there was. A recorded step goes on with its own. */
+  readonly #enabled = new Map<string, Tensor<"u32">>();
   readonly #hyper: Tensor; // [HYPER_WORDS]
   #writtenHyper: Float64Array | null = null;
-  #writtenEnabled = "";
 
   /**
    * @param owner for messages
@@ -76,7 +77,6 @@ export class PackedTensors {
     this.#expectOnDevice(tensors);
     const layouts = layOut(tensors, Math.floor(device.maxStorageBytes / device.wordBytes));
     this.#counts = keep(zeros([layouts.length, PACK, PROGRESS_WORDS], { device }));
-    this.#enabled = keep(zeros([layouts.length, PACK], { device, dtype: "u32" }));
     this.#hyper = keep(zeros([HYPER_WORDS], { device }));
     this.#packs = layouts.map(({ members, offsets, length }, i) => {
       const words = PACK * PROGRESS_WORDS;
@@ -116,11 +116,10 @@ export class PackedTensors {
     const settings = settingsNow();
     this.prepareState(settings);
     this.#device.eachStep(() => this.#writeHyper(settingsNow()));
-    this.#writeEnabled(gradients);
     if (gradients.every((gradient) => gradient === null)) return;
     const { flags } = settings;
-    const [counts, enabled, hyper] = [this.#counts, this.#enabled, this.#hyper];
-    advance(this.#algorithm, { counts, enabled, hyper }, flags);
+    const hyper = this.#hyper;
+    advance(this.#algorithm, { counts: this.#counts, enabled: this.#enabledBy(gradients), hyper }, flags);
     for (const pack of this.#packs) {
       const parameters = pack.members.map((member, place) => ({
         offset: pack.offsets[place]!,
@@ -173,15 +172,23 @@ export class PackedTensors {
     this.#writtenHyper = words;
   }
 
-  #writeEnabled(gradients: readonly (Tensor | null)[]): void {
-    const marks = new Uint32Array(this.#enabled.size);
+  #enabledBy(gradients: readonly (Tensor | null)[]): Tensor<"u32"> {
+    const marks = new Uint32Array(this.#packs.length * PACK);
     for (const [i, { members }] of this.#packs.entries()) {
       for (const [place, member] of members.entries()) marks[i * PACK + place] = Number(gradients[member] !== null);
     }
-    const enabled = marks.join();
-    if (enabled === this.#writtenEnabled) return;
-    this.#device.write(this.#enabled.storage, marks);
-    this.#writtenEnabled = enabled;
+    const key = marks.join();
+    let enabled = this.#enabled.get(key);
+    if (!enabled) {
+      const [oldest] = this.#enabled;
+      if (oldest && this.#enabled.size === MAX_ENABLED_SETS) {
+        this.#enabled.delete(oldest[0]);
+        oldest[1].dispose();
+      }
+      enabled = keep(tensor(marks, { dtype: "u32", shape: [this.#packs.length, PACK], device: this.#device }));
+      this.#enabled.set(key, enabled);
+    }
+    return enabled;
   }
 
   // Gathers the pack again if a tensor was moved since, as by another optimizer or `module.to`.
