@@ -37,6 +37,7 @@ fn pack(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3
       let col = i32(place) * params.colStep + params.originX;
       let channel = 4u * quad + vec4u(0, 1, 2, 3);
       var tap = vec4u();
+      // Else what is no tap is behind the last channel, too.
       if (params.fold > 1u) { tap = channel / params.channels; }
       let c = channel - tap * params.channels;
       let at = vec4u(col + vec4i(tap) * params.foldStep);

@@ -26,7 +26,7 @@ fn pack(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) grou
     let column = 4u * (i - line * params.columnQuads);
     let window = line / depth;
     let folded = line - window * depth;
-    let beside = select(0u, folded / params.channels, params.fold > 1u);
+    let beside = folded / params.channels;
     let channel = folded - beside * params.channels;
     let row = window / params.tapCols;
     let group = row / params.tapRows;
@@ -36,7 +36,7 @@ fn pack(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) grou
            + u32(params.firstTap + i32(tapRow) * params.tapRow + i32(tapCol) * params.tapCol);
     var value = vec4f();
     for (var k = 0u; k < 4u; k++) {
-      if (channel < params.channels && beside < params.fold && column + k < params.columns) {
+      if (beside < params.fold && column + k < params.columns) {
         value[k] = weight[at + k * params.column];
       }
     }

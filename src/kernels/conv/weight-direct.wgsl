@@ -42,8 +42,8 @@ fn forward(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) g
     let begin = part * params.chunk;
     let end = min(begin + params.chunk, params.n * plane);
     var image = begin / plane;
-    var row = (begin - image * plane) / params.cols;
-    var col = (begin - image * plane) % params.cols;
+    var row = begin / params.cols % params.rows;
+    var col = begin % params.cols;
     var sum = 0.0;
     for (var p = begin; p < end; p++) {
       let sourceRow = top + row * params.strideY;
