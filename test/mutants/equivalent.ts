@@ -57,7 +57,7 @@ export const equivalents: readonly Equivalent[] = [
     file: "src/kernels/conv/pack-image.wgsl",
     fn: "pack",
     line: "if (params.fold > 1u) {",
-    becomes: "if (params.fold > 0u) {",
+    becomes: "if (params.fold >= 1u) {",
     reason: "the division that it saves puts what lies behind the last channel behind the last tap",
   },
   {
