@@ -189,9 +189,10 @@ function take(choice: Choice, x: Tensor): Tensor {
 
 // The faster kernel, where it can do it.
 function halving(x: Tensor, windows: Windows) {
-  const { planes, size, out, kernel, stride, padding, adaptive } = windows;
-  const halves = !adaptive && [...kernel, ...stride].every((n) => n === 2) && size.every((n, i) => n === 2 * out[i]!);
-  if (!halves || padding.some((n) => n > 0) || x.device.kind !== "webgpu") return null;
+  const { planes, size, out, kernel, stride, padding, dilation, adaptive } = windows;
+  const areSideBySide = [...kernel, ...stride].every((n) => n === 2) && size.every((n, axis) => n === 2 * out[axis]!);
+  const arePlain = !adaptive && padding.every((n) => n === 0) && dilation.every((n) => n === 1);
+  if (!areSideBySide || !arePlain || x.device.kind !== "webgpu") return null;
   const elements = size[1] % 4 === 0 ? 4 : 2;
   const width = size[1] / elements;
   const { groups, params } = runsOver(x.device, planes * out[0], width);

@@ -109,6 +109,17 @@ test.each([[[3, 60, 61]], [[2, 4, 33, 40]]])("overlapping windows over [%s]", as
   await checkOp((x) => adaptiveAvgPool2d(x!, [50, 7]), [shape], { second: true });
 });
 
+test("windows of 2 x 2 that are not side by side, though they are half as many as the elements", async () => {
+  for (const shape of [
+    [3, 4, 8],
+    [4, 4, 6],
+  ]) {
+    await checkOp((x) => maxPool2d(x!, 2, { dilation: 2, ceilMode: true }), [shape], { second: true });
+    await checkOp((x) => maxPool2d(x!, 2, { padding: [1, 0], ceilMode: true }), [shape], { second: true });
+    await checkOp((x) => maxPool2d(x!, [2, 3], { stride: 2, ceilMode: true }), [shape], { second: true });
+  }
+});
+
 test("one window over everything is a mean, unless it has padding", async () => {
   await checkOp((x) => globalAvgPool1d(x!), [[2, 3, 7]], { second: true });
   await checkOp((x) => globalAvgPool2d(x!), [[2, 3, 4, 5]], { second: true });

@@ -16,7 +16,7 @@ override ROWS: u32;
 override COLUMNS: u32;
 const UNKNOWN = 0xffffffffu;
 
-// `count` positions, `step` apart. The first ones may lie in the padding: then they wrap.
+// `count` positions, `step` apart. The first ones may lie before the input: then they wrap.
 struct Window { first: u32, count: u32, step: u32 }
 
 fn window(o: u32, axis: u32) -> Window {
@@ -33,7 +33,7 @@ fn isOver(w: Window, k: u32, most: u32) -> bool {
   return most == UNKNOWN && k >= w.count;
 }
 
-// Whether the k-th position is not in the padding.
+// Whether the k-th position is in the input.
 fn isInside(w: Window, k: u32, axis: u32) -> bool {
   return w.first + k * w.step < params.size[axis];
 }
