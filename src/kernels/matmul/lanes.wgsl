@@ -1,4 +1,4 @@
-// Matrix products for software adapters; product.wgsl has the bindings.
+// Matrix products for software adapters; goes with product.wgsl and read-vec4.wgsl.
 //
 // A workgroup is one subgroup, without barriers and workgroup memory. Its lanes hold four columns of the tile each and
 // hand the rows of A round: a load costs as much as thirty multiplications, so each loaded element is used by the whole tile.
@@ -54,6 +54,21 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
       store(tile.y, tile.row + r, col, sums[r % ROWS * LANES + r / ROWS]);
     }
   }
+}
+
+// op(A)[row, k .. k + 3]
+fn rowOfA(tile: Tile, row: u32, k: u32) -> vec4f {
+  let n = left(k, tile.end);
+  if (TRANSPOSE_A) {
+    let i = tile.a + k * params.lda + row;
+    return vec4f(
+      oneOfA(i, n > 0u),
+      oneOfA(i + params.lda, n > 1u),
+      oneOfA(i + 2u * params.lda, n > 2u),
+      oneOfA(i + 3u * params.lda, n > 3u),
+    );
+  }
+  return fourOfA(tile.a + row * params.lda + k, n);
 }
 
 // Adds to row i of sums the products of lane i's row with `right`.

@@ -84,21 +84,6 @@ fn blockOfA(tile: Tile, row: u32, k: u32) -> mat4x4f {
   ));
 }
 
-// op(A)[row, k .. k + 3]
-fn rowOfA(tile: Tile, row: u32, k: u32) -> vec4f {
-  let n = left(k, tile.end);
-  if (TRANSPOSE_A) {
-    let i = tile.a + k * params.lda + row;
-    return vec4f(
-      oneOfA(i, n > 0u),
-      oneOfA(i + params.lda, n > 1u),
-      oneOfA(i + 2u * params.lda, n > 2u),
-      oneOfA(i + 3u * params.lda, n > 3u),
-    );
-  }
-  return fourOfA(tile.a + row * params.lda + k, n);
-}
-
 // op(B)[k .. k + 3, col .. col + 3], a column per k.
 fn blockOfB(tile: Tile, k: u32, col: u32) -> mat4x4f {
   if (!TRANSPOSE_B) {

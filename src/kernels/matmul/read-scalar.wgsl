@@ -1,4 +1,4 @@
-// The operands of a product of any size; the same names as in read-vec4.wgsl.
+// The operands of a product of any size, for tiles.wgsl and combine.wgsl; names as in read-vec4.wgsl.
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;
@@ -10,8 +10,4 @@ fn fourOfA(i: u32, valid: u32) -> vec4f {
 
 fn fourOfB(i: u32, valid: u32) -> vec4f {
   return select(vec4f(), vec4f(b[i], b[i + 1u], b[i + 2u], b[i + 3u]), vec4u(0, 1, 2, 3) < vec4u(valid));
-}
-
-fn oneOfA(i: u32, valid: bool) -> f32 {
-  return select(0.0, a[i], valid);
 }
