@@ -63,7 +63,7 @@ describe("sizes", () => {
 
   for (const [d, dv] of [
     [D.odd, 5],
-    [4, 7],
+    [7, 6],
     [1, 1],
     [D.wide, D.fours],
     [D.fours, D.wide],
@@ -167,12 +167,26 @@ describe("masks", () => {
     expect(new Set(await nobody.data())).toEqual(new Set([0]));
   });
 
-  test("the first key in sight may come late", async () => {
+  for (const causal of [false, true]) {
+    test(`of each query a key of its own${causal ? ", causal" : ""}`, () => {
+      const mask: InputSpec = {
+        shape: [9, 9],
+        dtype: "bool",
+        values: Array.from({ length: 81 }, (_, i) => +(i % 10 === 0)),
+      };
+      return checkOp(masked({ causal }), [...inputs(1, 2, 9, 9, D.fours, D.fours), mask]);
+    });
+  }
+
+  test("the only key in sight may be any", async () => {
     const v = randn([1, 1, 50, 3]);
-    const keyMask = tensor([Array.from({ length: 50 }, (_, j) => j === 49)]);
-    const y = scaledDotProductAttention(randn([1, 1, 3, 3]), randn([1, 1, 50, 3]), v, { keyMask });
-    const last = (await v.data()).slice(-3);
-    expect(await y.data()).toEqual(Float32Array.from([...last, ...last, ...last]));
+    const rows = await v.data();
+    for (const key of [0, 32, 49]) {
+      const keyMask = tensor([Array.from({ length: 50 }, (_, j) => j === key)]);
+      const y = scaledDotProductAttention(randn([1, 1, 3, 3]), randn([1, 1, 50, 3]), v, { keyMask });
+      const row = rows.slice(3 * key, 3 * key + 3);
+      expect(await y.data()).toEqual(Float32Array.from([...row, ...row, ...row]));
+    }
   });
 });
 
@@ -222,14 +236,35 @@ describe("padding", () => {
     expect(await attended(70)).toEqual(await attended(10));
   });
 
-  test("a mask of queries by keys hides what no query sees", async () => {
-    const [q, k, v] = inputs(1, 1, 10, 12, 3, 3).map((shape) => randn(shape));
-    const mask = tensor(Array.from({ length: 10 }, (_, i) => Array.from({ length: 12 }, (_, j) => j !== 7 && j <= i)));
-    const hole = tensor(Array.from({ length: 12 }, (_, j) => [j === 7]));
-    const spoilt = (x: Tensor) => x.maskedFill(hole, Number.NaN);
-    const expected = await scaledDotProductAttention(q!, k!, v!, { mask }).data();
-    expect(await scaledDotProductAttention(q!, spoilt(k!), spoilt(v!), { mask }).data()).toEqual(expected);
+  test("NaN in a query, or in its gradient, is that query's alone", async () => {
+    const [q, k, v, dy] = [...inputs(1, 2, 9, 11, D.fours, D.fours), [1, 2, 9, D.fours]].map((shape) => randn(shape));
+    const spoilt = (x: Tensor) => x.maskedFill(tensor(Array.from({ length: 9 }, (_, i) => [i === 4])), Number.NaN);
+    const run = async (query: Tensor, gradient: Tensor) => {
+      const x = query.detach();
+      x.requiresGrad = true;
+      const y = scaledDotProductAttention(x, k!, v!);
+      y.backward({ gradient });
+      return [await y.data(), await x.grad!.data()].map((data) => [...data]);
+    };
+    const isOfRow4 = (i: number) => Math.floor(i / D.fours) % 9 === 4;
+    const [y, dq] = await run(q!, dy!);
+    const nanInRow4 = (data: number[]) => data.map((x, i) => (isOfRow4(i) ? Number.NaN : x));
+    expect(await run(spoilt(q!), dy!)).toEqual([nanInRow4(y!), nanInRow4(dq!)]);
+    expect(await run(q!, spoilt(dy!))).toEqual([y, nanInRow4(dq!)]);
   });
+
+  for (const d of [D.fours, D.odd]) {
+    test(`a mask of queries by keys hides what no query sees, heads of ${d}`, async () => {
+      const [q, k, v] = inputs(1, 1, 10, 12, d, d).map((shape) => randn(shape));
+      const mask = tensor(
+        Array.from({ length: 10 }, (_, i) => Array.from({ length: 12 }, (_, j) => j !== 7 && j <= i)),
+      );
+      const hole = tensor(Array.from({ length: 12 }, (_, j) => [j === 7]));
+      const spoilt = (x: Tensor) => x.maskedFill(hole, Number.NaN);
+      const expected = await scaledDotProductAttention(q!, k!, v!, { mask }).data();
+      expect(await scaledDotProductAttention(q!, spoilt(k!), spoilt(v!), { mask }).data()).toEqual(expected);
+    });
+  }
 });
 
 describe("layouts", () => {
