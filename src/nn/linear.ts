@@ -1,5 +1,6 @@
 /** Layers that are a matrix product, and those that only rearrange. */
 import { checkOptions, ShapeError, ValueError } from "../gpu/errors.ts";
+import type { Activation } from "../kernels/matmul/activation.ts";
 import { bilinear, flatten, linear, reshape } from "../kernels/ops.ts";
 import { rand } from "../kernels/random/random.ts";
 import { formatShape, normalizeAxis, sizeOf } from "../tensor/shape.ts";
@@ -28,8 +29,9 @@ export class Linear extends Module {
     this.bias = (options.bias ?? true) ? draw([outFeatures]) : null;
   }
 
-  override forward(x: Tensor): Tensor {
-    return linear(x, this.weight, this.bias);
+  /** @param options activation: a function of the result, computed by the same kernel (default "none") */
+  override forward(x: Tensor, options: { activation?: Activation } = {}): Tensor {
+    return linear(x, this.weight, this.bias, options);
   }
 }
 

@@ -1,6 +1,6 @@
 /** The layers of a Transformer. Sequences are batch-first: [batch, time, features]. */
 import { checkOptions, ValueError } from "../gpu/errors.ts";
-import { dropout, gelu, relu } from "../kernels/ops.ts";
+import { dropout } from "../kernels/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { MultiheadAttention } from "./attention.ts";
@@ -213,9 +213,9 @@ export class TransformerDecoderLayer extends Module {
 type TransformerLayer = TransformerEncoderLayer | TransformerDecoderLayer;
 
 function feedForward(layer: TransformerLayer, x: Tensor): Tensor {
-  const inner = layer.linear1.forward(x); // [b, t, feedForward]
-  const active = layer.activation === "relu" ? relu(inner) : gelu(inner);
-  return drop(layer, layer.linear2.forward(drop(layer, active)));
+  const { activation } = layer;
+  const inner = layer.linear1.forward(x, { activation }); // [b, t, feedForward]
+  return drop(layer, layer.linear2.forward(drop(layer, inner)));
 }
 
 function drop(layer: TransformerLayer, x: Tensor): Tensor {
