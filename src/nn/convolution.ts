@@ -87,7 +87,7 @@ abstract class ConvLayer<Size extends PerAxis> extends SlidingLayer<Size> {
   }
 
   /** Runs the op on the input, which is padded first where that is not by zeros. */
-  protected apply(
+  protected convolve(
     axes: 1 | 2,
     x: Tensor,
     conv: (x: Tensor, weight: Tensor, bias: Tensor | null, options: ConvOptions<Size>) => Tensor,
@@ -124,7 +124,7 @@ export class Conv1d extends ConvLayer<number> {
   }
 
   override forward(x: Tensor): Tensor {
-    return this.apply(1, x, conv1d);
+    return this.convolve(1, x, conv1d);
   }
 }
 
@@ -142,7 +142,7 @@ export class Conv2d extends ConvLayer<PerAxis> {
   }
 
   override forward(x: Tensor): Tensor {
-    return this.apply(2, x, conv2d);
+    return this.convolve(2, x, conv2d);
   }
 }
 

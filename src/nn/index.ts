@@ -41,6 +41,7 @@ export {
 } from "./convolution.ts";
 export { AlphaDropout, Dropout, Dropout1d, Dropout2d, FeatureAlphaDropout } from "./dropout.ts";
 export { Embedding, EmbeddingBag, type EmbeddingBagLayerOptions } from "./embedding.ts";
+export type { BackwardHook, ForwardHook, ForwardPreHook } from "./hooks.ts";
 export * as init from "./init.ts";
 export { type CachedSequence, KeyValueCache } from "./key-value-cache.ts";
 export { Bilinear, Flatten, Identity, Linear, Unflatten } from "./linear.ts";
@@ -104,6 +105,7 @@ export {
   RNN,
   RNNCell,
 } from "./recurrent.ts";
+export type { LayerSummary, ModuleSummary } from "./summary.ts";
 export {
   Transformer,
   TransformerDecoder,

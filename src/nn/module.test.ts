@@ -1,10 +1,15 @@
 import { describe, expect, test } from "vitest";
 import { ShapeError, ValueError } from "../gpu/errors.ts";
+import { parseSafetensors, serializeSafetensors, toFloat32 } from "../io/index.ts";
 import { ones, tensor, zeros } from "../kernels/creation/creation.ts";
+import { crossEntropy } from "../kernels/cross-entropy/cross-entropy.ts";
 import { add, mul } from "../kernels/elementwise/binary-ops.ts";
+import { SGD } from "../optim/index.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { ModuleList, Sequential } from "./containers.ts";
+import { Embedding } from "./embedding.ts";
+import { Linear } from "./linear.ts";
 import { Buffer, Module, Parameter, snakeCase } from "./module.ts";
 
 class Scale extends Module {
@@ -154,4 +159,97 @@ test("a module moves between devices and back", async () => {
   expect(await net.weight.grad!.toArray()).toEqual([3, 4]);
   await net.to("webgpu");
   expect([net.weight.device.name, net.weight.grad, net.weight.requiresGrad]).toEqual(["webgpu", null, true]);
+});
+
+describe("what is inside", () => {
+  test("children are the modules directly inside, and submodules and parameters have names", () => {
+    const net = new Net();
+    expect([...net.namedChildren().keys()]).toEqual(["first_layer", "blocks", "by_name.left", "by_name.list.0"]);
+    expect(net.blocks.children()).toEqual(net.blocks.modules);
+    net.shared = net.firstLayer;
+    expect(net.children().length).toBe(4);
+    expect(net.getSubmodule("")).toBe(net);
+    expect(net.getSubmodule("blocks.1.0")).toBe(net.blocks.modules[1]!.children()[0]);
+    expect(net.getParameter("shared.weight")).toBe(net.firstLayer.weight);
+    expect(() => net.getSubmodule("block")).toThrow('getSubmodule: Net has no module "block"; did you mean "blocks"?');
+    expect(() => net.getParameter("running_mean")).toThrow('getParameter: Net has no parameter "running_mean"');
+  });
+
+  test("apply reaches every module, what is inside before what is around", () => {
+    const names: string[] = [];
+    const net = new Net();
+    expect(net.apply((module) => names.push(module.constructor.name))).toBe(net);
+    expect(names).toEqual(["Scale", "Scale", "Scale", "Scale", "Sequential", "ModuleList", "Scale", "Scale", "Net"]);
+  });
+
+  test("a frozen module gets no gradient, and none is left", async () => {
+    const net = new Net();
+    const step = () => net.firstLayer.forward(net.byName.left.forward(tensor([1, 2]))).sum();
+    step().backward();
+    net.firstLayer.freeze();
+    expect([net.firstLayer.weight.requiresGrad, net.firstLayer.weight.grad]).toEqual([false, null]);
+    net.zeroGrad();
+    step().backward();
+    expect([net.firstLayer.weight.grad, await net.byName.left.weight.grad!.toArray()]).toEqual([null, [1, 2]]);
+    net.freeze().unfreeze();
+    expect(net.parameters().every(({ requiresGrad }) => requiresGrad)).toBe(true);
+  });
+});
+
+describe("one parameter in two fields", () => {
+  class Tied extends Module {
+    readonly embedding = new Embedding(5, 3);
+    readonly head = new Linear(3, 5, { bias: false });
+
+    constructor(isTied = true) {
+      super();
+      if (isTied) this.head.weight = this.embedding.weight;
+    }
+
+    override forward(ids: Tensor): Tensor {
+      return this.head.forward(this.embedding.forward(ids));
+    }
+  }
+
+  const ids = (device?: "cpu") => tensor([1, 4], { dtype: "i32", ...(device ? { device } : {}) });
+
+  test("is trained once, by the sum of both gradients", async () => {
+    const net = new Tied();
+    expect([...net.namedParameters().keys()]).toEqual(["embedding.weight"]);
+    expect(net.parameterCount()).toBe(15);
+    const apart = new Tied(false);
+    apart.loadStateDict(net.stateDict());
+    for (const module of [net, apart]) crossEntropy(module.forward(ids()), ids()).backward();
+    const sum = apart.embedding.weight.grad!.add(apart.head.weight.grad!);
+    const dw = await sum.data();
+    (await net.embedding.weight.grad!.data()).forEach((d, i) => expect(d).toBeCloseTo(dw[i]!, 5));
+    const before = await net.head.weight.data();
+    new SGD(net.parameters(), { lr: 1 }).step();
+    (await net.head.weight.data()).forEach((w, i) => expect(w).toBeCloseTo(before[i]! - dw[i]!, 5));
+    expect(await net.embedding.weight.data()).toEqual(await net.head.weight.data());
+  });
+
+  test("is saved under both names, and loaded from a file", async () => {
+    const net = new Tied();
+    const entries = await Promise.all(
+      [...net.stateDict()].map(async ([name, x]) => {
+        const data = Float32Array.from(await x.data());
+        return [name, { dtype: "F32" as const, shape: x.shape, data }] as const;
+      }),
+    );
+    expect(entries.map(([name]) => name)).toEqual(["embedding.weight", "head.weight"]);
+    const { tensors } = parseSafetensors(serializeSafetensors(entries));
+    const state = new Map([...tensors].map(([name, x]) => [name, { shape: x.shape, data: toFloat32(x) }]));
+    for (const module of [new Tied(), new Tied(false)]) {
+      module.loadStateDict(state);
+      expect(await module.forward(ids()).data()).toEqual(await net.forward(ids()).data());
+    }
+  });
+
+  test("moves to another device as one", async () => {
+    const net = new Tied();
+    await net.to("cpu");
+    expect(net.head.weight).toBe(net.embedding.weight);
+    expect(net.forward(ids("cpu")).device.name).toBe("cpu");
+  });
 });

@@ -5,7 +5,7 @@
  * Invariant: a parameter has one name per module that holds it; one that is shared is counted once.
  */
 import { Storage } from "../gpu/device.ts";
-import { TilegradError, ValueError } from "../gpu/errors.ts";
+import { didYouMean, TilegradError, ValueError } from "../gpu/errors.ts";
 import type { ReferenceArray } from "../gpu/kernel.ts";
 import { encode } from "../kernels/creation/creation.ts";
 import { copyInto } from "../kernels/strided-copy/strided-copy.ts";
@@ -13,6 +13,8 @@ import { type DeviceName, deviceNamed } from "../tensor/device.ts";
 import { type DType, elementType } from "../tensor/dtype.ts";
 import { formatShape, type Shape, shapesEqual } from "../tensor/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import { addHook, type BackwardHook, type ForwardHook, type ForwardPreHook, forwardWithHooks, Hooks } from "./hooks.ts";
+import { describe, type ModuleSummary, summarize } from "./summary.ts";
 
 /** A tensor that is trained: a leaf with a gradient, which no scope frees. */
 export class Parameter extends Tensor<"f32"> {
@@ -48,6 +50,7 @@ export interface TensorModule extends Module {
 export abstract class Module {
   /** Whether dropout drops and batch statistics are taken; `train` and `eval` set it. */
   training = true;
+  #hooks: Hooks | null = null;
 
   constructor() {
     // An error on its way out collects the names of the modules it passes.
@@ -55,7 +58,8 @@ export abstract class Module {
     Object.defineProperty(this, "forward", {
       value: (...inputs: never[]) => {
         try {
-          return forward.apply(this, inputs);
+          const call = forward.bind(this) as (...inputs: readonly unknown[]) => unknown;
+          return this.#hooks ? forwardWithHooks(this, this.#hooks, call, inputs) : forward.apply(this, inputs);
         } catch (error) {
           if (error instanceof TilegradError) addModulePath(error, this);
           throw error;
@@ -84,6 +88,40 @@ export abstract class Module {
       if (value instanceof Module) found.set(name, value);
     });
     return found;
+  }
+
+  /** The modules directly inside, also in arrays and plain objects, by name. */
+  namedChildren(): Map<string, Module> {
+    const found = new Map<string, Module>();
+    walk(this, (name, value) => {
+      if (!(value instanceof Module) || value === this) return true;
+      found.set(name, value);
+      return false;
+    });
+    return found;
+  }
+
+  /** The modules directly inside, each once. */
+  children(): Module[] {
+    return [...new Set(this.namedChildren().values())];
+  }
+
+  /** The module inside that has a dotted name; itself for "". @throws ValueError if there is none */
+  getSubmodule(name: string): Module {
+    return getNamed(this, "getSubmodule", "module", name, this.namedModules());
+  }
+
+  /** The parameter that has a dotted name in the state dict. @throws ValueError if there is none */
+  getParameter(name: string): Parameter {
+    const parameters = [...this.stateDict()].filter(([, value]) => value instanceof Parameter);
+    return getNamed(this, "getParameter", "parameter", name, new Map(parameters as [string, Parameter][]));
+  }
+
+  /** Calls a function with every module inside, and last with itself. @returns itself */
+  apply(fn: (module: Module) => void): this {
+    for (const child of this.children()) child.apply(fn);
+    fn(this);
+    return this;
   }
 
   /** Every parameter by its name; a shared one once, by its first name. */
@@ -125,6 +163,64 @@ export abstract class Module {
   /** Sets evaluation mode: dropout passes everything, batch norm uses its running statistics. @returns itself */
   eval(): this {
     return this.train(false);
+  }
+
+  /** Keeps all parameters as they are: no gradient flows to them, and those they have are forgotten. @returns itself */
+  freeze(): this {
+    this.zeroGrad();
+    return this.#setRequiresGrad(false);
+  }
+
+  /** Trains all parameters again. @returns itself */
+  unfreeze(): this {
+    return this.#setRequiresGrad(true);
+  }
+
+  #setRequiresGrad(value: boolean): this {
+    for (const parameter of this.parameters()) parameter.requiresGrad = value;
+    return this;
+  }
+
+  /** Has `hook` see, and replace if it likes, the inputs of `forward`. @returns a function that takes the hook away again */
+  registerForwardPreHook(hook: ForwardPreHook): () => void {
+    return addHook((this.#hooks ??= new Hooks()).before, hook);
+  }
+
+  /** Has `hook` see, and replace if it likes, the output of `forward`. @returns a function that takes the hook away again */
+  registerForwardHook(hook: ForwardHook): () => void {
+    return addHook((this.#hooks ??= new Hooks()).after, hook);
+  }
+
+  /**
+   * Has `hook` see the gradients of the module's inputs and outputs once they are complete, and replace those of the inputs
+   * if it likes.
+   *
+   * @returns a function that takes the hook away again
+   * @example layer.registerFullBackwardHook((_, gradInput) => gradInput.map((dx) => dx && dx.clamp({ min: -1, max: 1 })))
+   */
+  registerFullBackwardHook(hook: BackwardHook): () => void {
+    return addHook((this.#hooks ??= new Hooks()).backward, hook);
+  }
+
+  /**
+   * Lists what it is made of: every module inside with the shapes of its outputs and the number of its parameters.
+   *
+   * @param inputs what to call it with, for the shapes: tensors, shapes that stand for zeros, and whatever else `forward`
+   *   takes; without any, the table has no shapes
+   * @returns numbers, and a table as text
+   * @example console.log(String(model.summary([1, 3, 32, 32])));
+   */
+  summary(...inputs: readonly unknown[]): ModuleSummary {
+    return summarize(this, inputs);
+  }
+
+  /** Its class, its options and what is inside, as a tree. */
+  toString(): string {
+    return describe(this);
+  }
+
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.toString();
   }
 
   /** Forgets all gradients. */
@@ -183,7 +279,15 @@ function toNumbers(data: ReferenceArray | BigInt64Array): ArrayLike<number> {
   return data instanceof BigInt64Array ? Array.from(data, Number) : data;
 }
 
-type Visit = (name: string, value: unknown) => void;
+function getNamed<T>(module: Module, method: string, what: string, name: string, found: ReadonlyMap<string, T>): T {
+  const value = found.get(name);
+  if (value !== undefined) return value;
+  const names = [...found.keys()];
+  throw new ValueError(`${method}: ${module.constructor.name} has no ${what} "${name}"${didYouMean(name, names)}`);
+}
+
+/** Sees a value; false keeps the walk from what is inside of it. */
+type Visit = (name: string, value: unknown) => boolean | void;
 
 /** Calls `visit` for the module and everything in it: modules, parameters, buffers, in arrays and plain objects too. */
 function walk(root: Module, visit: Visit): void {
@@ -201,7 +305,7 @@ function walk(root: Module, visit: Visit): void {
           : null;
     if (!members) return;
     if (path.includes(value)) throw new ValueError(`${root.constructor.name}: the module "${name}" contains itself`);
-    visit(name, value);
+    if (visit(name, value) === false) return;
     path.push(value);
     for (const [key, member] of members) enter(name === "" ? key : `${name}.${key}`, member);
     path.pop();
