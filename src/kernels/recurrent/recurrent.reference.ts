@@ -27,14 +27,14 @@ const indexOf = ({ line, unit, hidden }: Place, count: number, gate: number) => 
 
 const rnn: CellReference = {
   gates: 1,
-  advance({ projected }, { IS_RELU }, place, [fromState]) {
+  advance({ projected }, { isRelu }, place, [fromState]) {
     const x = projected![indexOf(place, 1, 0)]! + fromState!;
-    return IS_RELU ? (x <= 0 ? 0 : x) : Math.tanh(x);
+    return isRelu ? (x <= 0 ? 0 : x) : Math.tanh(x);
   },
-  retreat({ saved, dGates }, { IS_RELU }, place, dh) {
+  retreat({ saved, dGates }, { isRelu }, place, dh) {
     const i = indexOf(place, 1, 0);
     const h = saved![i]!;
-    dGates![i] = IS_RELU ? (h === 0 ? 0 : dh) : dh * (1 - h * h);
+    dGates![i] = isRelu ? (h === 0 ? 0 : dh) : dh * (1 - h * h);
     return 0;
   },
 };

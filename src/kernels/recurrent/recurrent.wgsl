@@ -26,6 +26,7 @@ struct Params {
   step: u32, steps: u32, // the steps of this dispatch: the first, and how many
   parts: u32, blocks: u32, // workgroups per rows, and how many blocks of T's of a state each of these has
   isReverse: u32, keeps: u32,
+  isRelu: u32, // of an rnn
 }
 var<immediate> params: Params;
 

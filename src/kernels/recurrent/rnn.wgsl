@@ -3,23 +3,16 @@
 
 const GATES = 1u;
 
-override IS_RELU: bool;
-
 fn advance(line: u32, state: u32, unit: u32, r: u32, before: u32) -> T {
   let x = projected[line * stateSize() + unit] + bias[unit] + product(0u, r);
-  if (IS_RELU) { return rectified(x); }
-  return tanhs(x);
+  return select(tanhs(x), rectified(x), params.isRelu != 0u);
 }
 
 // Returns the part of the gradient of h that does not flow through weight: none.
 fn retreat(line: u32, state: u32, unit: u32, dh: T) -> T {
   let i = line * stateSize() + unit;
   let h = saved[i];
-  if (IS_RELU) {
-    dGates[i] = whereNot0(dh, h);
-  } else {
-    dGates[i] = dh * (T(1.0) - h * h);
-  }
+  dGates[i] = select(dh * (T(1.0) - h * h), whereNot0(dh, h), params.isRelu != 0u);
   return T();
 }
 

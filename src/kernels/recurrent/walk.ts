@@ -88,8 +88,9 @@ function run(
         blocks: plan.blocks,
         isReverse: Number(walk.isReverse),
         keeps: Number(keeps),
+        isRelu: Number(walk.isRelu),
       },
-      constants: { ...plan.constants, IS_RELU: Number(walk.isRelu) },
+      constants: plan.constants,
       groups: ceilDiv(b, plan.rows) * plan.parts,
     });
   }
