@@ -106,8 +106,8 @@ export function multiply(op: string, product: Product, keepInput = false, choose
   return { y, z };
 }
 
-/** The choice of kernels on any device; on the cpu, the reference takes a product as it is. */
-export function planFor(device: Device, shape: ProductShape): ProductPlan {
+// On the cpu device, the reference takes any product as it is.
+function planFor(device: Device, shape: ProductShape): ProductPlan {
   if (device.kind === "webgpu") return planProduct(device, shape);
   return {
     kernel: "tiles",

@@ -6,7 +6,6 @@
  */
 import { grad } from "../../autograd/backward.ts";
 import { expectSameDevice, isGradEnabled, recordMany, requiresGrad } from "../../autograd/record.ts";
-import type { Device } from "../../gpu/device.ts";
 import { checkOptions, ShapeError, ValueError } from "../../gpu/errors.ts";
 import { expectDType } from "../../tensor/dtype.ts";
 import { scope } from "../../tensor/scope.ts";
@@ -14,8 +13,7 @@ import { expectRank, expectShape, formatShape, stridesOf } from "../../tensor/sh
 import { empty, type Tensor } from "../../tensor/tensor.ts";
 import { zeros, zerosLike } from "../creation/creation.ts";
 import { matmul } from "../matmul/matmul.ts";
-import type { ProductPlan, ProductShape } from "../matmul/plan.ts";
-import { multiply, planFor } from "../matmul/product.ts";
+import { multiply } from "../matmul/product.ts";
 import { pad } from "../pad/pad.ts";
 import { sum } from "../reduce/sum.ts";
 import { copyView, stridedCopy, wholeView } from "../strided-copy/strided-copy.ts";
@@ -247,12 +245,10 @@ function walkRecorded(walk: Walk, inputs: readonly Tensor[], lengths: Tensor, ha
   const y = empty([b, t, hidden], { device });
   const { kept: keptPerUnit } = CELLS[walk.cell];
   const kept = keptPerUnit === 0 ? y : empty(isRecorded ? [b, t, keptPerUnit * hidden] : [1], { device });
-  const projected = multiply(
-    walk.cell,
-    { a: x!, b: weightIh!, transposeA: false, transposeB: true, bias: biasIh!, activation: "none" },
-    false,
-    planWholeSums,
-  ).y;
+  const projected = multiply(walk.cell, {
+    ...{ a: x!, b: weightIh!, transposeA: false, transposeB: true },
+    ...{ bias: biasIh!, activation: "none" },
+  }).y;
   const bind = { projected, weight: weightHh!, bias: biasHh!, lengths, states, y, kept, ...(cell && { cell }) };
   walkForward(walk, bind, isRecorded);
 
@@ -265,11 +261,6 @@ function walkRecorded(walk: Walk, inputs: readonly Tensor[], lengths: Tensor, ha
     composed: recurComposed,
   });
   return outputs;
-}
-
-// Sums that are not cut into parts, which would depend on the number of rows.
-function planWholeSums(device: Device, shape: ProductShape): ProductPlan {
-  return { ...planFor(device, shape), splits: 1, chunk: shape.k };
 }
 
 function copyOf(x: Tensor): Tensor {
