@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { checkOp } from "../../../test/check.ts";
+import { checkOp, type InputSpec } from "../../../test/check.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { tensor, zeros } from "../creation/creation.ts";
 import { gaussianNLLLoss, poissonNLLLoss } from "./likelihood.ts";
@@ -39,7 +39,7 @@ for (const reduction of REDUCTIONS) {
       test(`poissonNLLLoss: ${reduction}, full ${full}, logInput ${logInput}`, async () => {
         const op = (x: Tensor, t: Tensor) => poissonNLLLoss(x, t, { full, logInput, eps: 0.01, reduction });
         for (const shape of [[], [3, 2], [65], [0, 3]]) {
-          const x = { shape, range: logInput ? [-2, 2] : [0.1, 3] } as const;
+          const x: InputSpec = { shape, range: logInput ? [-2, 2] : [0.1, 3] };
           await checkOp(op, [x, { shape, range: [0, 4], avoid: [1] }], { second: true });
         }
       });

@@ -15,16 +15,19 @@ const weightFor = (x: Tensor) =>
 // Classes below, at and above what a workgroup has lanes; more rows than the harness allows workgroups.
 for (const shape of [[1], [4], [5, 3], [2, 8], [3, 9], [66, 2], [2, 64], [2, 65], [2, 130], [0, 3]]) {
   test(`[${shape}]`, async () => {
+    const second = shape.at(-1)! < 10;
     const labels = { shape: shape.slice(0, -1), dtype: "i32", range: [0, shape.at(-1)!] } as const;
     for (const reduction of REDUCTIONS) {
-      await checkOp((x, y) => multiMarginLoss(x, y, { margin: 0.7, reduction }), [shape, labels]);
-      await checkOp((x, y) => multiMarginLoss(x, y, { p: 2, weight: weightFor(x), reduction }), [shape, labels]);
+      await checkOp((x, y) => multiMarginLoss(x, y, { margin: 0.7, reduction }), [shape, labels], { second });
+      await checkOp((x, y) => multiMarginLoss(x, y, { p: 2, weight: weightFor(x), reduction }), [shape, labels], {
+        second,
+      });
     }
     // Lists of any length, some of them with a label twice.
     const lists = { shape, dtype: "i32", range: [-1, shape.at(-1)!] } as const;
     for (const reduction of REDUCTIONS) {
       for (const seed of [1, 2])
-        await checkOp((x, y) => multilabelMarginLoss(x, y, { reduction }), [shape, lists], { seed });
+        await checkOp((x, y) => multilabelMarginLoss(x, y, { reduction }), [shape, lists], { second, seed });
     }
   });
 }

@@ -6,8 +6,13 @@ import { ceilDiv, dispatch, loadKernel, type Reference } from "../../gpu/kernel.
 import { expectDType } from "../../tensor/dtype.ts";
 import { expectShape, formatShape } from "../../tensor/shape.ts";
 import { empty, type Tensor } from "../../tensor/tensor.ts";
+import { cast } from "../cast/cast.ts";
+import { relu } from "../elementwise/activations.ts";
+import { add, div, equal, greater, mul, sub } from "../elementwise/binary-ops.ts";
+import { where } from "../elementwise/ternary.ts";
 import { INDEX_ERROR, MATH, REDUCE } from "../lib/lib.ts";
 import { mean, sum } from "../reduce/sum.ts";
+import { unsqueeze } from "../view/reshape.ts";
 import { type LossOptions, type Reduction, reductionOf } from "./reduction.ts";
 
 const reference = {
@@ -177,10 +182,22 @@ function apply(op: string, x: Tensor, labels: Tensor, variant: Variant): Tensor 
       });
       return [dx];
     },
+    composed: (dy, saved) => [gradientByOps(dy, saved, variant)],
   });
   marks.dispose();
   if (reduction === "none") return losses;
   const y = (reduction === "mean" ? mean : sum)(losses);
   losses.dispose();
   return y;
+}
+
+// The gradient as ops, over all pairs of a label and a class: [..., label, class].
+function gradientByOps(dy: Tensor, { x, weight, marks }: Saved, { margin, squared }: Variant): Tensor {
+  const z = add(sub(unsqueeze(x, -2), unsqueeze(x, -1)), margin);
+  const slope = squared ? mul(relu(z), 2) : where(greater(z, 0), 1, 0);
+  const counts = cast(marks, "f32");
+  const labels = unsqueeze(weight ? mul(counts, weight) : counts, -1);
+  const others = unsqueeze(where(equal(marks, 0), 1, 0), -2);
+  const pairs = mul(mul(slope, labels), others);
+  return mul(sub(sum(pairs, -2), sum(pairs, -1)), div(unsqueeze(dy, -1), x.shape.at(-1)!));
 }
