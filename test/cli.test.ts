@@ -1,38 +1,13 @@
 /** The command as a user runs it: exit codes, what it prints, and that bad input leaves nothing half-written. */
-import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Run, tilegrad } from "./command.ts";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "tilegrad-cli-"));
 afterAll(() => rmSync(folder, { recursive: true }));
-
-interface Run {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-
-function tilegrad(args: readonly string[], input = ""): Promise<Run> {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, ["--import", "tsx", join(root, "src/cli/main.ts"), ...args], {
-      cwd: root,
-      env: { ...process.env, NO_COLOR: "1" },
-    });
-    const run: Run = { code: null, stdout: "", stderr: "" };
-    child.stdout.on("data", (chunk) => (run.stdout += chunk));
-    // Dawn warns about each software adapter, which means nothing.
-    child.stderr.on(
-      "data",
-      (chunk) => (run.stderr += String(chunk).replace(/^Warning: .*artificially reduced.*\n/gm, "")),
-    );
-    child.on("close", (code) => resolve({ ...run, code }));
-    child.stdin.end(input);
-  });
-}
 
 function write(name: string, content: string | Uint8Array): string {
   const path = join(folder, name);
@@ -90,7 +65,9 @@ describe("a run", () => {
     expect(JSON.parse(evaluated.stdout)).toMatchObject({ examples: 20 });
     const one = await tilegrad(["predict", "--run", out, "a dog and a cat"]);
     expect(one.stdout).toMatch(/^(animal|traffic) [\d.]+ %, (animal|traffic) [\d.]+ %\n$/);
-    const two = await tilegrad(["predict", "--run", out, "--json", "--top", "1"], "a cat\n\nthe bus\n");
+    const two = await tilegrad(["predict", "--run", out, "--json", "--top", "1"], {
+      input: "a cat\n\nthe bus\n",
+    });
     const lines = two.stdout
       .trim()
       .split("\n")
@@ -118,6 +95,78 @@ describe("a run", () => {
     expect(other.stderr).toMatch(
       /^tilegrad: .*model\.safetensors: does not fit the run's config\.json .*has shape.*\n$/,
     );
+  });
+});
+
+test.each(["lstm", "gru", "rnn", "cnn", "bag-of-words"])("a text model: %s", async (model) => {
+  const out = join(folder, model);
+  const options = [
+    "--epochs",
+    "1",
+    "--batch",
+    "8",
+    "--features",
+    "8",
+    "--hidden",
+    "8",
+    "--layers",
+    "2",
+    "--bidirectional",
+  ];
+  const trained = await tilegrad([
+    "train",
+    "text",
+    "--train",
+    good,
+    "--model",
+    model,
+    "--out",
+    out,
+    "--json",
+    ...options,
+  ]);
+  expect(trained).toMatchObject({ code: 0, stderr: "" });
+  expect(JSON.parse(trained.stdout)).toMatchObject({ model, epochs: 1, out });
+  const predicted = await tilegrad(["predict", "--run", out, "a dog"]);
+  expect(predicted.stdout).toMatch(/^(animal|traffic) /);
+});
+
+describe("images", () => {
+  const data = join(folder, "pictures");
+  const names: Record<string, string> = { red: "#e02020", blue: "#2030d0" };
+  beforeAll(async () => {
+    for (const [name, background] of Object.entries(names)) {
+      mkdirSync(join(data, name), { recursive: true });
+      for (let i = 0; i < 12; i++) {
+        const file = join(data, name, `${i}.png`);
+        await sharp({ create: { width: 8 + i, height: 8, channels: 3, background } })
+          .png()
+          .toFile(file);
+      }
+    }
+  });
+
+  test.each(["cnn", "resnet", "mlp"])("are learned by a %s, measured and labelled", async (model) => {
+    const out = join(folder, `images-${model}`);
+    const options = ["--size", "8", "--epochs", "4", "--batch", "4", "--lr", "0.01", "--dropout", "0"];
+    const trained = await tilegrad(["train", "image", "--data", data, "--model", model, "--out", out, ...options]);
+    expect(trained).toMatchObject({ code: 0, stderr: "" });
+    expect(trained.stdout).toMatch(/20 training, 2 validation, 2 test images; 2 classes, 8 x 8 pixels, colour/);
+    const evaluated = await tilegrad(["eval", "--run", out, "--data", data, "--json"]);
+    expect(JSON.parse(evaluated.stdout)).toMatchObject({ examples: 24, accuracy: 1 });
+    const files = Object.keys(names).map((name) => join(data, name, "3.png"));
+    const predicted = await tilegrad(["predict", "--run", out, "--top", "1", ...files]);
+    expect(predicted.stdout).toMatch(/^red [\d.]+ % .*red\/3\.png\nblue [\d.]+ % .*blue\/3\.png\n$/s);
+  });
+
+  test("of different sizes are refused without one", async () => {
+    const out = join(folder, "refused-images");
+    const { code, stderr } = await tilegrad(["train", "image", "--data", data, "--out", out]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^tilegrad: .*\.png: is \d+ x 8 pixels, the first picture .* --size\n$/);
+    expect(existsSync(out)).toBe(false);
+    const text = await tilegrad(["predict", "--run", join(folder, "run"), "--json", "a cat"]);
+    expect(text.code).toBe(0);
   });
 });
 
