@@ -17,7 +17,7 @@
 struct Params { sizes: vec4u, offsets: vec4u, place: u32, parameters: u32 }
 var<immediate> params: Params;
 
-// Parameters per dispatch, 4 or 1. A software adapter compiles for one in a quarter of the time.
+// Parameters per dispatch, 4 or 1: on a software adapter a choice among four gradients would cost all four.
 override TOGETHER: u32;
 
 @group(0) @binding(0) var<storage, read_write> p: array<T>;
@@ -48,15 +48,22 @@ fn visit(at: u32, gradient: T, now: Progress) {
   p[at] = change(at, weight - hyper.shrink * weight, hyper.sign * gradient + hyper.l2 * weight, now);
 }
 
-// A thread per T, one parameter after the other: a choice among four bindings would cost all four.
+fn gradient(j: u32, i: u32) -> T {
+  switch (j) {
+    case 1u: { return g1[i]; }
+    case 2u: { return g2[i]; }
+    case 3u: { return g3[i]; }
+    default: { return g0[i]; }
+  }
+}
+
+// A thread per T, one parameter after the other.
 @compute @workgroup_size(THREADS)
 fn update(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let stride = groups.x * THREADS;
-  let sizes = params.sizes / WIDTH;
-  let offsets = params.offsets / WIDTH;
-  for (var i = gid.x; i < sizes.x; i += stride) { visit(offsets.x + i, g0[i], progress[params.place]); }
-  if (TOGETHER == 1u) { return; }
-  for (var i = gid.x; i < sizes.y; i += stride) { visit(offsets.y + i, g1[i], progress[1]); }
-  for (var i = gid.x; i < sizes.z; i += stride) { visit(offsets.z + i, g2[i], progress[2]); }
-  for (var i = gid.x; i < sizes.w; i += stride) { visit(offsets.w + i, g3[i], progress[3]); }
+  for (var j = 0u; j < TOGETHER; j++) {
+    let size = params.sizes[j] / WIDTH;
+    let offset = params.offsets[j] / WIDTH;
+    let now = progress[params.place + j];
+    for (var i = gid.x; i < size; i += groups.x * THREADS) { visit(offset + i, gradient(j, i), now); }
+  }
 }
