@@ -17,7 +17,6 @@ import {
   permute,
   reshape,
   selfAttention,
-  slice,
 } from "../kernels/ops.ts";
 import { expectDType } from "../tensor/dtype.ts";
 import { scope } from "../tensor/scope.ts";
@@ -206,12 +205,10 @@ export class MultiheadAttention extends Module {
 
   // Three products.
   #project(query: Tensor, key: Tensor, value: Tensor, cache: KeyValueCache | undefined) {
-    const d = this.outProj.weight.shape[0]!;
-    const own = [this.qProjWeight, this.kProjWeight, this.vProjWeight];
-    const project = (x: Tensor, i: number) => {
-      const rows = [i * d, (i + 1) * d] as const;
-      return linear(x, own[i] ?? slice(this.inProjWeight!, rows), this.inProjBias && slice(this.inProjBias, rows));
-    };
+    const own = [this.qProjWeight!, this.kProjWeight!, this.vProjWeight!];
+    const weights = this.inProjWeight ? chunk(this.inProjWeight, 3) : own;
+    const biases = this.inProjBias ? chunk(this.inProjBias, 3) : null;
+    const project = (x: Tensor, i: number) => linear(x, weights[i]!, biases?.[i]);
     const ofMemory = () => [this.#turn(project(key, 1)), project(value, 2)] as const;
     const [k, v] = cache ? cache.memory(this, ofMemory) : ofMemory();
     return { q: this.#turn(project(query, 0)), k, v };
