@@ -113,12 +113,14 @@ abstract class ConvLayer<Size extends PerAxis> extends SlidingLayer<Size> {
 }
 
 /**
- * Convolves sequences. Weight and bias start uniform in ±1/sqrt(inChannels / groups * kernelSize).
+ * Convolves sequences: y[i, o, t] = bias[o] + sum over c, k of x[i, c, t * stride - padding + k * dilation] * weight[o, c, k].
+ * Takes [n, inChannels, l] or [inChannels, l], as `conv1d` does. weight is [outChannels, inChannels / groups, kernelSize]; it
+ * and bias start uniform in ±1/sqrt(inChannels / groups * kernelSize).
  *
+ * @see https://pytorch.org/docs/stable/generated/torch.nn.Conv1d.html
  * @example new nn.Conv1d(64, 128, 3, { padding: "same" }).forward(x) // [n, 64, l] -> [n, 128, l]
  */
 export class Conv1d extends ConvLayer<number> {
-  // weight is [outChannels, inChannels / groups, kernelSize].
   constructor(inChannels: number, outChannels: number, kernelSize: number, options: ConvLayerOptions<number> = {}) {
     super("Conv1d", 1, [inChannels, outChannels, kernelSize], options);
   }
@@ -129,14 +131,17 @@ export class Conv1d extends ConvLayer<number> {
 }
 
 /**
- * Convolves images. Weight and bias start uniform in ±1/sqrt(inChannels / groups * the kernel's elements).
+ * Convolves images: y[i, o, r, s] = bias[o] + sum over c, ky, kx of
+ * x[i, c, r * stride - padding + ky * dilation, s * stride - padding + kx * dilation] * weight[o, c, ky, kx]. Takes
+ * [n, inChannels, h, w] or [inChannels, h, w], as `conv2d` does; sizes are numbers, or [vertical, horizontal]. weight is
+ * [outChannels, inChannels / groups, ...kernelSize]; it and bias start uniform in ±1/sqrt(inChannels / groups * kh * kw).
  *
+ * @see https://pytorch.org/docs/stable/generated/torch.nn.Conv2d.html
  * @example
  * new nn.Conv2d(3, 32, 3, { padding: 1 }).forward(x)              // [n, 3, h, w] -> [n, 32, h, w]
  * new nn.Conv2d(32, 32, [3, 1], { stride: 2, groups: 32 })         // depthwise
  */
 export class Conv2d extends ConvLayer<PerAxis> {
-  // weight is [outChannels, inChannels / groups, ...kernelSize].
   constructor(inChannels: number, outChannels: number, kernelSize: PerAxis, options: ConvLayerOptions = {}) {
     super("Conv2d", 2, [inChannels, outChannels, kernelSize], options);
   }
@@ -167,13 +172,14 @@ abstract class ConvTransposeLayer<Size extends PerAxis> extends SlidingLayer<Siz
 }
 
 /**
- * Convolves sequences transposed: the gradient of a Conv1d as a layer, which makes them longer. Weight and bias start uniform
- * in ±1/sqrt(outChannels / groups * kernelSize).
+ * Convolves sequences transposed: x[i, c, t] adds x[i, c, t] * weight[c, o, k] to y[i, o, t * stride - padding + k * dilation],
+ * which makes them longer. Takes [n, inChannels, l] or [inChannels, l], as `convTranspose1d` does. weight is
+ * [inChannels, outChannels / groups, kernelSize]; it and bias start uniform in ±1/sqrt(outChannels / groups * kernelSize).
  *
+ * @see https://pytorch.org/docs/stable/generated/torch.nn.ConvTranspose1d.html
  * @example new nn.ConvTranspose1d(64, 32, 2, { stride: 2 }).forward(x) // [n, 64, l] -> [n, 32, 2 l]
  */
 export class ConvTranspose1d extends ConvTransposeLayer<number> {
-  // weight is [inChannels, outChannels / groups, kernelSize].
   constructor(
     inChannels: number,
     outChannels: number,
@@ -190,13 +196,15 @@ export class ConvTranspose1d extends ConvTransposeLayer<number> {
 }
 
 /**
- * Convolves images transposed: the gradient of a Conv2d as a layer, which makes them larger. Weight and bias start uniform in
- * ±1/sqrt(outChannels / groups * the kernel's elements).
+ * Convolves images transposed: x[i, c, r, s] adds its multiples of weight[c, o] to y[i, o], at row r * stride - padding +
+ * ky * dilation, and columns likewise, which makes them larger. Takes [n, inChannels, h, w] or [inChannels, h, w], as
+ * `convTranspose2d` does; sizes are numbers, or [vertical, horizontal]. weight is
+ * [inChannels, outChannels / groups, ...kernelSize]; it and bias start uniform in ±1/sqrt(outChannels / groups * kh * kw).
  *
+ * @see https://pytorch.org/docs/stable/generated/torch.nn.ConvTranspose2d.html
  * @example new nn.ConvTranspose2d(64, 32, 2, { stride: 2 }).forward(x) // [n, 64, h, w] -> [n, 32, 2 h, 2 w]
  */
 export class ConvTranspose2d extends ConvTransposeLayer<PerAxis> {
-  // weight is [inChannels, outChannels / groups, ...kernelSize].
   constructor(inChannels: number, outChannels: number, kernelSize: PerAxis, options: ConvTransposeLayerOptions = {}) {
     super("ConvTranspose2d", 2, [inChannels, outChannels, kernelSize], options);
   }
