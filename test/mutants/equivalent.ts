@@ -12,12 +12,16 @@ export interface Equivalent {
 
 const EVERY_LANE = "every lane has the result of the reduction, so it does not matter which of them store it";
 const OUTERMOST = "the outermost coordinate is what remains: below its size, so that nothing is left of it";
+const OVERLAPPING_RUNS = "a run that goes on computes elements of the next ones too, to the same values";
+const WIDER_RANGE = "what is looked at more counts nothing";
+const LAST_COMPONENT = "WebGPU bounds the index of a vector to its last component";
 
 export const equivalents: readonly Equivalent[] = [
   { line: "if (lane == 0u) {", becomes: "if (true) {", reason: EVERY_LANE },
   { line: "if (lane == 0u) {", becomes: "if (lane == 1u) {", reason: EVERY_LANE },
   { line: "if (lane == 0u) {", becomes: "if (lane != 0u) {", reason: EVERY_LANE },
   { line: "if (lane == 0u) {", becomes: "if (!(lane == 0u)) {", reason: EVERY_LANE },
+  { line: "min(first + params.run,", becomes: "min(first + params.lines,", reason: OVERLAPPING_RUNS },
   {
     file: "src/kernels/adam/adam-steps.wgsl",
     fn: "advance",
@@ -115,6 +119,118 @@ export const equivalents: readonly Equivalent[] = [
     line: "if (DENSE) {",
     becomes: "if (true) {",
     reason: "the sums over all classes are right for one label too, only slower",
+  },
+  {
+    file: "src/kernels/interpolate/interpolate.wgsl",
+    fn: "source",
+    line: "before, 0.0);",
+    becomes: "before, 1.0);",
+    reason: "of the nearest element only the place is looked at",
+  },
+  {
+    file: "src/kernels/interpolate/interpolate.wgsl",
+    fn: "outputsNear",
+    line: "f32(i) + centre - select",
+    becomes: "f32(i) - centre - select",
+    reason: WIDER_RANGE,
+  },
+  {
+    file: "src/kernels/interpolate/interpolate.wgsl",
+    fn: "outputsNear",
+    line: "f32(i) + centre - select",
+    becomes: "f32(i) - select",
+    reason: WIDER_RANGE,
+  },
+  {
+    file: "src/kernels/interpolate/interpolate.wgsl",
+    fn: "outputsNear",
+    line: "select(1.0, 0.0, MODE",
+    becomes: "select(2.0, 0.0, MODE",
+    reason: WIDER_RANGE,
+  },
+  {
+    file: "src/kernels/interpolate/interpolate.wgsl",
+    fn: "outputsNear",
+    line: "select(1.0, 0.0, MODE",
+    becomes: "select(1.0, 1.0, MODE",
+    reason: WIDER_RANGE,
+  },
+  {
+    file: "src/kernels/interpolate/interpolate.wgsl",
+    fn: "outputsNear",
+    line: "centre + 1.0;",
+    becomes: "centre + 2.0;",
+    reason: WIDER_RANGE,
+  },
+  {
+    file: "src/kernels/interpolate/interpolate.wgsl",
+    fn: "outputsNear",
+    line: "- centre, 0.0)",
+    becomes: "+ centre, 0.0)",
+    reason: "the element that this leaves out has the weight 0",
+  },
+  {
+    file: "src/kernels/interpolate/interpolate.wgsl",
+    fn: "outputsNear",
+    line: " - centre, 0.0)",
+    becomes: ", 0.0)",
+    reason: WIDER_RANGE,
+  },
+  {
+    file: "src/kernels/interpolate/interpolate.wgsl",
+    fn: "outputsNear",
+    line: "max(least",
+    becomes: "min(least",
+    reason: WIDER_RANGE,
+  },
+  {
+    file: "src/kernels/interpolate/interpolate.wgsl",
+    fn: "outputsNear",
+    line: "- centre + 1.0,",
+    becomes: "+ centre + 1.0,",
+    reason: WIDER_RANGE,
+  },
+  {
+    file: "src/kernels/interpolate/interpolate.wgsl",
+    fn: "outputsNear",
+    line: " - centre + 1.0,",
+    becomes: " + 1.0,",
+    reason: WIDER_RANGE,
+  },
+  {
+    file: "src/kernels/interpolate/interpolate.wgsl",
+    fn: "outputsNear",
+    line: "- centre + 1.0,",
+    becomes: "- centre + 2.0,",
+    reason: WIDER_RANGE,
+  },
+  {
+    file: "src/kernels/interpolate/interpolate.wgsl",
+    fn: "forward",
+    line: "if (MODE != NEAREST) {",
+    becomes: "if (true) {",
+    reason: "between equal elements is that element; the test only saves loads",
+  },
+  {
+    file: "src/kernels/interpolate/interpolate.wgsl",
+    fn: "forward",
+    line: "source(column, 1u)",
+    becomes: "source(column, 2u)",
+    reason: LAST_COMPONENT,
+  },
+  {
+    file: "src/kernels/interpolate/interpolate.wgsl",
+    fn: "backward",
+    line: "outputsNear(column, 1u)",
+    becomes: "outputsNear(column, 2u)",
+    reason: LAST_COMPONENT,
+  },
+  {
+    file: "src/kernels/interpolate/interpolate.wgsl",
+    fn: "backward",
+    line: "source(c, 1u)",
+    becomes: "source(c, 2u)",
+    reason: LAST_COMPONENT,
   },
   {
     file: "src/kernels/losses/regression.ts",

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { checkOp } from "../../../test/check.ts";
 import { cases } from "../../../test/devices.ts";
+import { grad } from "../../autograd/backward.ts";
 import { tensor, zeros } from "../creation/creation.ts";
 import { type InterpolateOptions, interpolate } from "./interpolate.ts";
 
@@ -70,6 +71,13 @@ test("NaN and infinities stay what they are", async () => {
     Number.POSITIVE_INFINITY,
     Number.POSITIVE_INFINITY,
   ]);
+});
+
+test("an element that counts nothing gets nothing, even of an infinity", async () => {
+  const x = zeros([1, 1, 3], { requiresGrad: true });
+  const dy = tensor([[[Number.POSITIVE_INFINITY, 1, 1, 1, 1]]]);
+  const dx = grad([interpolate(x, { size: 5, mode: "linear", alignCorners: true })], [x], { gradOutputs: [dy] })[0]!;
+  expect(Array.from(await dx.data())).toEqual([Number.POSITIVE_INFINITY, 2, 1.5]);
 });
 
 test("no batch", async () => {
