@@ -19,7 +19,8 @@
  *
  * Which tests (mutants.ts): those in the kernel's folder, or for shared files and folders without tests those beside
  * what imports it, short ones first. They run with the kernel family that suits the adapter and, for what they do not reach
- * or do not notice, with the other one; for files named -gpu the other way round.
+ * or do not notice, with the other one; for files named -gpu the other way round. For a mutant that is listed as changing nothing,
+ * the first file that reaches it will do.
  *
  * A survivor is either killed by a new test or listed in equivalent.ts, with the reason why it changes nothing.
  * Exits with 1 if there is one that is not listed, or if a test fails by itself.
@@ -149,7 +150,7 @@ async function runProcess(
   if (mode === "") delete env.TILEGRAD_TEST;
   env.GALLIVM_PERF = "nopt"; // Mesa's software adapter compiles faster what runs only once
   const args = ["node_modules/vitest/vitest.mjs", "run", test, "--config", "test/mutants/vitest.config.ts"];
-  args.push("--tags-filter=!slow");
+  if (mode === "") args.push("--tags-filter=!slow");
   const child = spawn(process.execPath, args, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
   children.add(child);
   let output = "";
@@ -218,8 +219,8 @@ function settle(state: State, result: Result): void {
   } else {
     state.wasReached ||= result.outcome === "survived";
     state.attempts.shift();
-    const isForBoth = !isShared(state.mutant) && !listed(state.mutant);
-    if (state.wasReached && !isForBoth)
+    if (state.wasReached && listed(state.mutant)) state.attempts.length = 0;
+    if (state.wasReached && isShared(state.mutant))
       while (state.attempts[0] && state.attempts[0].mode !== attempt.mode) state.attempts.shift();
     if (state.attempts.length > 0) return;
     if (state.wasReached) conclude(state, "survived");
