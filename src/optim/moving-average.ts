@@ -23,7 +23,8 @@ export interface MovingAverageOptions {
  *
  *     average = decay * average + (1 - decay) * weight
  *
- * The averages begin as the weights are. They and the count of updates are on the device.
+ * The averages begin as the weights are now; those of PyTorch's `AveragedModel` begin at the first update. They and the
+ * count of updates are on the device.
  *
  * @param module whose weights are averaged
  * @param options decay (default 0.999), warmup (false), buffers (false)
