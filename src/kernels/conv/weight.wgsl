@@ -60,6 +60,7 @@ fn offsetOf(col: u32) -> u32 {
   return tapRow * params.tapRowStep + (tap - tapRow * params.tapCols) * params.tapColStep + col / 4u - tap * params.quads;
 }
 
+// Columns col to col + 3 of a row, as far as there are such columns.
 fn store(lines: u32, row: u32, col: u32, sums: vec4f) {
-  if (row < params.m && col < params.n) { parts[((lines + row) * params.n + col) / 4u] = sums; }
+  if (col < params.n) { parts[((lines + row) * params.n + col) / 4u] = sums; }
 }
