@@ -1,36 +1,71 @@
 import { describe, expect, test } from "vitest";
 import { gradcheckModule } from "../../test/gradcheck-module.ts";
+import { noGrad } from "../autograd/record.ts";
 import { Random } from "../data/random.ts";
+import { concat } from "../kernels/concat/concat.ts";
 import { tensor } from "../kernels/creation/creation.ts";
 import { manualSeed } from "../kernels/random/generator.ts";
+import { init, KeyValueCache } from "../nn/index.ts";
 import { memory, withDevice } from "../tensor/device.ts";
 import { Gpt, type GptOptions, sampleToken } from "./gpt.ts";
 
 const SMALL: GptOptions = { vocabSize: 7, maxLength: 6, features: 8, heads: 2, layers: 2, feedForward: 16 };
 
-/** The likeliest next tokens without a cache, from the last maxLength tokens each time. */
+/** A model whose parts all matter: as it starts, it hardly looks at anything but the last token. */
+function makeModel(options: GptOptions): Gpt {
+  const model = new Gpt(options);
+  for (const parameter of model.parameters()) if (parameter.rank > 1) init.normal(parameter, 0, 0.5);
+  return model;
+}
+
+/** The likeliest next tokens without a cache, from a context that is cut to its newer half when it is full. */
 async function writeOn(model: Gpt, prompt: readonly number[], count: number): Promise<number[]> {
   const tokens = [...prompt];
+  let context = tokens.slice(-model.maxLength);
   model.eval();
   while (tokens.length < prompt.length + count) {
-    const ids = tensor([tokens.slice(-model.maxLength)], { dtype: "i32" });
-    tokens.push(await model.forward(ids).at(0, -1).argmax().item());
+    const token = await model
+      .forward(tensor([context], { dtype: "i32" }))
+      .at(0, -1)
+      .argmax()
+      .item();
+    tokens.push(token);
+    context = context.length < model.maxLength ? [...context, token] : tokens.slice(-Math.ceil(model.maxLength / 2));
   }
   return tokens.slice(prompt.length);
 }
 
 describe.each(["learned", "rotary"] as const)("with %s positions", (positions) => {
-  test("writes with a cache what it writes without", async () => {
+  test("writes with a cache what it writes without, past its longest sequence too", async () => {
     manualSeed(1);
-    const model = new Gpt({ ...SMALL, maxLength: 16, positions });
-    const options = { maxTokens: 12, temperature: 0 };
-    expect(await model.generate([3, 1, 4], options)).toEqual(await writeOn(model, [3, 1, 4], 12));
+    const model = makeModel({ ...SMALL, maxLength: 7, positions });
+    for (const prompt of [[3], [3, 1, 4], [1, 2, 3, 4, 5, 6, 0, 1, 2]]) {
+      expect(await model.generate(prompt, { maxTokens: 14, temperature: 0 })).toEqual(await writeOn(model, prompt, 14));
+    }
     model.train();
-    await model.generate([3], options);
+    await model.generate([3], { maxTokens: 1 });
     expect(model.decoder.layers.modules[0]!.training).toBe(true);
   });
 
-  test("goes on past its longest sequence, and leaves no memory behind", async () => {
+  test("scores with a cache are those without", async () => {
+    manualSeed(5);
+    const model = makeModel({ ...SMALL, positions }).eval();
+    const ids = tensor([[1, 2, 3, 4, 5, 6]], { dtype: "i32" });
+    const cache = new KeyValueCache(6);
+    const parts = [
+      [0, 2],
+      [2, 3],
+      [3, 6],
+    ].map(([from, to]) => noGrad(() => model.forward(ids.slice(":", [from!, to!]), { cache })));
+    const expected = await model.forward(ids).data();
+    const scale = Math.max(...expected.map(Math.abs));
+    for (const [i, score] of (await concat(parts, 1).data()).entries()) {
+      expect(Math.abs(score - expected[i]!)).toBeLessThan(1e-5 * scale);
+    }
+    cache.dispose();
+  });
+
+  test("the seed chooses the text, and no memory is left behind", async () => {
     manualSeed(2);
     const model = new Gpt({ ...SMALL, positions });
     await model.generate([1, 2], { maxTokens: 1 });

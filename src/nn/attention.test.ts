@@ -135,6 +135,21 @@ describe("MultiheadAttention", () => {
     expect(await host(ofHeads.slice("...", 0, [1, null]))).toEqual(new Array(8).fill(0));
   });
 
+  test("drops the same weights whether they are asked for or not", async () => {
+    const layer = new MultiheadAttention(8, 2, { dropout: 0.4 });
+    const [x, memory] = [randn([2, 3, 8]), randn([2, 5, 8])];
+    manualSeed(6);
+    const expected = await host(layer.forward(x, memory, memory));
+    manualSeed(6);
+    const [y, weights] = layer.forward(x, memory, memory, { needWeights: true, averageAttnWeights: false });
+    (await host(y)).forEach((value, i) => expect(value).toBeCloseTo(expected[i]!, 5));
+    const dropped = (await host(weights)).filter((weight) => weight === 0).length;
+    expect(dropped).toBeGreaterThan(12);
+    expect(dropped).toBeLessThan(36); // of 60
+    const [whole] = layer.eval().forward(x, memory, memory, { needWeights: true });
+    expect(await host(whole)).not.toEqual(await host(y));
+  });
+
   test("what padding holds is seen neither by the result nor by the gradients, with weights and without", async () => {
     manualSeed(3);
     const layer = new MultiheadAttention(4, 2);
