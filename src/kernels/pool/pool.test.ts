@@ -22,7 +22,7 @@ const { NaN: nan, NEGATIVE_INFINITY: lowest, POSITIVE_INFINITY: highest } = Numb
 const windows = fc
   .record({
     leading: fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 1, maxLength: 2 }),
-    kernel: fc.constantFrom([2], [3], [5], [1, 1], [2, 2], [3, 2], [3, 3], [2, 5], [4, 4]),
+    kernel: fc.constantFrom([2], [5], [2, 2], [3, 2], [2, 5], [4, 4]),
     stride: fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 2, maxLength: 2 }),
     padding: fc.array(fc.nat(2), { minLength: 2, maxLength: 2 }),
     dilation: fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 2, maxLength: 2 }),
