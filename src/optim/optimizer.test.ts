@@ -160,6 +160,9 @@ describe.each(["webgpu", "cpu", "cpu:f64"] as DeviceName[])("on %s", (name) => {
     }
     const values = await valuesOf(parameters);
     expect(values.map(Number.isNaN)).toEqual(values.map((_, i) => i === 1));
+    // SGD counts the steps with momentum.
+    const steps = await optimizer.stateDict().tensors.get("0.1.step")!.item();
+    expect(steps).toBe(Optimizer.name === "SGD" ? 0 : 3);
   });
 });
 
