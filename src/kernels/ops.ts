@@ -9,6 +9,7 @@ export { batchNorm } from "./batch-norm/batch-norm.ts";
 export { cast } from "./cast/cast.ts";
 export { conv1d, conv2d } from "./conv/conv.ts";
 export { convTranspose1d, convTranspose2d } from "./conv/conv-transpose.ts";
+export { cosineSimilarity } from "./cosine-similarity/cosine-similarity.ts";
 export { crossEntropy, nllLoss } from "./cross-entropy/cross-entropy.ts";
 export { ctcLoss } from "./ctc-loss/ctc-loss.ts";
 export { alphaDropout, dropout, dropout1d, dropout2d, featureAlphaDropout } from "./dropout/dropout.ts";
@@ -28,7 +29,6 @@ export { layerNorm } from "./layer-norm/layer-norm.ts";
 export { bceLoss, bceWithLogitsLoss } from "./losses/binary-cross-entropy.ts";
 export {
   cosineEmbeddingLoss,
-  cosineSimilarity,
   pairwiseDistance,
   tripletMarginLoss,
   tripletMarginWithDistanceLoss,

@@ -1,49 +1,16 @@
-/** Distances and similarities of vectors, and the losses that learn them. */
+/** Distances of vectors, and the losses that learn distances and cosines. */
 import { checkOptions, ShapeError, ValueError } from "../../gpu/errors.ts";
 import { scope } from "../../tensor/scope.ts";
-import { broadcastShapes, expectShape, formatShape, normalizeAxis, type Shape } from "../../tensor/shape.ts";
+import { broadcastShapes, expectShape, formatShape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { cast } from "../cast/cast.ts";
+import { cosine } from "../cosine-similarity/cosine-similarity.ts";
 import { zerosLike } from "../creation/creation.ts";
-import { add, div, equal, greaterEqual, minimum, mul, sub } from "../elementwise/binary-ops.ts";
+import { add, equal, greaterEqual, minimum, sub } from "../elementwise/binary-ops.ts";
 import { where } from "../elementwise/ternary.ts";
-import { clamp, sqrt, square } from "../elementwise/unary-ops.ts";
 import { norm } from "../reduce/norm.ts";
-import { sum } from "../reduce/sum.ts";
-import { expand } from "../view/expand.ts";
-import { reshape } from "../view/reshape.ts";
 import { pairLoss } from "./pair-loss.ts";
 import { type LossOptions, reductionOf } from "./reduction.ts";
-
-/**
- * Computes the cosine of the angle between vectors along an axis:
- *
- *     x1 · x2 / (max(|x1|, eps) * max(|x2|, eps))
- *
- * @param x1 f32, any shape
- * @param x2 broadcasts with x1
- * @param options axis (default 1), eps (default 1e-8)
- * @returns the common shape without the axis
- * @throws ShapeError if the shapes do not broadcast, or the axis is out of range
- * @see https://pytorch.org/docs/stable/generated/torch.nn.functional.cosine_similarity.html
- */
-export function cosineSimilarity(x1: Tensor, x2: Tensor, options: { axis?: number; eps?: number } = {}): Tensor {
-  checkOptions("cosineSimilarity", options, ["axis", "eps"]);
-  const { axis = 1, eps = 1e-8 } = options;
-  const shape = broadcastShapes("cosineSimilarity", x1.shape, x2.shape);
-  const along = normalizeAxis("cosineSimilarity", axis, shape.length);
-  return scope(() => {
-    const [a, b] = [withAxis(x1, shape, along), withAxis(x2, shape, along)];
-    const lengths = mul(clamp(norm(a, along), { min: eps }), clamp(norm(b, along), { min: eps }));
-    return div(sum(mul(a, b), along), lengths);
-  });
-}
-
-// With the rank and, along the axis, the size that it is broadcast to; the other axes need not be written out.
-function withAxis(x: Tensor, shape: Shape, axis: number): Tensor {
-  const y = reshape(x, [...new Array<number>(shape.length - x.rank).fill(1), ...x.shape]);
-  return y.shape[axis] === shape[axis] ? y : expand(y, y.shape.with(axis, shape[axis]!));
-}
 
 export interface PairwiseDistanceOptions {
   /** The order of the norm; 2 by default. */
@@ -115,8 +82,7 @@ export function cosineEmbeddingLoss(
   expectShape(op, "x2", x2.shape, x1.shape);
   expectShape(op, "target", target.shape, x1.shape.slice(0, -1));
   return scope(() => {
-    const lengthSquared = (x: Tensor) => add(sum(square(x), -1), EMBEDDING_EPS);
-    const cos = div(sum(mul(x1, x2), -1), sqrt(mul(lengthSquared(x1), lengthSquared(x2))));
+    const cos = cosine(op, x1, x2, x1.rank - 1, { eps: EMBEDDING_EPS, added: true });
     return embedding(cos, cast(target, "f32"), reduction, options.margin ?? 0);
   });
 }
