@@ -14,6 +14,7 @@ const EVERY_LANE = "every lane has the result of the reduction, so it does not m
 const OUTERMOST = "the outermost coordinate is what remains: below its size, so that nothing is left of it";
 const OVERLAPPING_RUNS = "a run that goes on computes elements of the next ones too, to the same values";
 const WIDER_RANGE = "what is looked at more counts nothing";
+const ABOVE_NAN = "nothing is above NaN here, but WGSL lets compilers assume that there is none";
 const LAST_COMPONENT = "WebGPU bounds the index of a vector to its last component";
 
 export const equivalents: readonly Equivalent[] = [
@@ -22,6 +23,10 @@ export const equivalents: readonly Equivalent[] = [
   { line: "if (lane == 0u) {", becomes: "if (lane != 0u) {", reason: EVERY_LANE },
   { line: "if (lane == 0u) {", becomes: "if (!(lane == 0u)) {", reason: EVERY_LANE },
   { line: "min(first + params.run,", becomes: "min(first + params.lines,", reason: OVERLAPPING_RUNS },
+  { line: "window(column, 1u)", becomes: "window(column, 2u)", reason: LAST_COMPONENT },
+  { line: "windowsOver(column, 1u)", becomes: "windowsOver(column, 2u)", reason: LAST_COMPONENT },
+  { line: "isInside(columns, k, 1u)", becomes: "isInside(columns, k, 2u)", reason: LAST_COMPONENT },
+  { line: "terms(column, 1u)", becomes: "terms(column, 2u)", reason: LAST_COMPONENT },
   {
     file: "src/kernels/adam/adam-steps.wgsl",
     fn: "advance",
@@ -231,6 +236,34 @@ export const equivalents: readonly Equivalent[] = [
     line: "source(c, 1u)",
     becomes: "source(c, 2u)",
     reason: LAST_COMPONENT,
+  },
+  {
+    file: "src/kernels/pool/halve.wgsl",
+    fn: "larger",
+    line: " & !wasNan)",
+    becomes: ")",
+    reason: ABOVE_NAN,
+  },
+  {
+    file: "src/kernels/pool/halve.wgsl",
+    fn: "larger",
+    line: "let wasNan = (bitcast<U>(best.value) & U(0x7fffffffu)) > ",
+    becomes: "let wasNan = (bitcast<U>(best.value) & U(0x7fffffffu)) >= ",
+    reason: "nothing but NaN replaces an infinity",
+  },
+  {
+    file: "src/kernels/pool/max-pool.wgsl",
+    fn: "forward",
+    line: " && !isNan(best))",
+    becomes: ")",
+    reason: ABOVE_NAN,
+  },
+  {
+    file: "src/kernels/pool/max-pool.wgsl",
+    fn: "forward",
+    line: "orBits(0.0,",
+    becomes: "orBits(1.0,",
+    reason: "the bits are taken",
   },
   {
     file: "src/kernels/losses/regression.ts",

@@ -175,18 +175,26 @@ test.each(devices)("of equal elements the first is taken on %s", async (device) 
 
 test.each(devices)("NaN comes through, and infinities, on %s", async (device) => {
   const rows = [
-    [nan, 3, lowest, lowest, 1, highest],
-    [nan, 5, lowest, lowest, highest, nan],
+    [nan, 3, lowest, lowest, 1, highest, highest, 0],
+    [nan, 5, lowest, lowest, highest, nan, highest, highest],
   ];
-  for (const options of [{}, { padding: 1, stride: 2, ceilMode: true }, { stride: 1 }]) {
-    const on = async (name: DeviceName) => pooled(name, rows, 2, options);
-    expect(await on(device)).toEqual(await on("cpu:f64"));
+  for (const columns of [8, 6]) {
+    for (const options of [{}, { padding: 1, stride: 2, ceilMode: true }, { stride: 1 }]) {
+      const on = (name: DeviceName) =>
+        pooled(
+          name,
+          rows.map((row) => row.slice(8 - columns)),
+          2,
+          options,
+        );
+      expect(await on(device)).toEqual(await on("cpu:f64"));
+    }
   }
   // Of several NaNs the last, as in PyTorch.
   expect(await pooled(device, rows, 2)).toEqual({
-    values: [nan, lowest, nan],
-    indices: [6, 2, 11],
-    dx: [0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0, 3],
+    values: [nan, lowest, nan, highest],
+    indices: [8, 2, 13, 6],
+    dx: [0, 0, 2, 0, 0, 0, 4, 0, 1, 0, 0, 0, 0, 3, 0, 0],
   });
   expect(await pooled(device, [[nan, 1]], 1)).toMatchObject({ values: [nan, 1], indices: [0, 1] });
   const x = withDevice(device, () => tensor([[nan, 1, 2, highest]]));
