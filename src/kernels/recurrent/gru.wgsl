@@ -1,69 +1,68 @@
 // The cell of a gated recurrent unit; recurrent.wgsl has the other buffers' shapes. With the gates in this order,
 //
-//   r, z = sigmoid of projected + bias + h weight^T
+//   r, z = sigmoid of gates + bias + h weight^T, which take the place of gates
 //   q = bias + h weight^T
-//   n = tanh(projected + r q)
+//   n = tanh(gates + r q), likewise
 //   h' = n + z (h - n)
 //
-//   kept     : [b, t, 4 * hidden]          r, z, n, q
-//   previous : [b, t, hidden]              h before each step
-//   dInput   : [b, t, 3 * hidden]          the gradient of projected, which differs from dGates in n; 0 past a row's length
+//   kept     : [b, t, 2 * hidden]          q, and h before each step
+//   dInput   : [b, t, 3 * hidden]          the gradient of W_ih x + b_ih, which differs from dGates in n; 0 past a row's length
 
 const GATES = 3u;
-const KEPT = 4u;
+const KEPT = 2u;
 
 @group(0) @binding(7) var<storage, read_write> dInput: array<T>;
-@group(0) @binding(12) var<storage, read> previous: array<T>;
 
-fn fromInput(line: u32, unit: u32, gate: u32) -> T {
-  return projected[(line * GATES + gate) * stateSize() + unit];
+// Where a gate of a unit is in a line.
+fn gateAt(line: u32, unit: u32, gate: u32) -> u32 {
+  return (line * GATES + gate) * stateSize() + unit;
 }
 
-fn fromState(unit: u32, gate: u32, r: u32) -> T {
-  return bias[gate * stateSize() + unit] + product(gate, r);
+// Where q is; h is stateSize() behind it.
+fn keptAt(line: u32, unit: u32) -> u32 {
+  return line * KEPT * stateSize() + unit;
 }
 
-fn advance(line: u32, state: u32, unit: u32, row: u32, before: u32) -> T {
-  let size = stateSize();
-  let r = sigmoids(fromInput(line, unit, 0u) + fromState(unit, 0u, row));
-  let z = sigmoids(fromInput(line, unit, 1u) + fromState(unit, 1u, row));
-  let q = fromState(unit, 2u, row);
-  let n = tanhs(fromInput(line, unit, 2u) + r * q);
-  if (params.keeps != 0u) {
-    let first = line * KEPT * size + unit;
-    kept[first] = r;
-    kept[first + size] = z;
-    kept[first + 2u * size] = n;
-    kept[first + 3u * size] = q;
+fn takeGate(line: u32, unit: u32, gate: u32, row: u32) {
+  let i = gateAt(line, unit, gate);
+  let q = bias[gate * stateSize() + unit] + product(gate, row);
+  if (gate < 2u) {
+    gates[i] = sigmoids(gates[i] + q);
+    return;
   }
-  return n + z * (states[before] - n);
+  gates[i] = tanhs(gates[i] + gates[gateAt(line, unit, 0u)] * q);
+  if (params.keeps != 0u) { kept[keptAt(line, unit)] = q; }
+}
+
+fn advance(line: u32, state: u32, unit: u32, row: u32, h: T) -> T {
+  if (params.keeps != 0u) { kept[keptAt(line, unit) + stateSize()] = h; }
+  let n = gates[gateAt(line, unit, 2u)];
+  return n + gates[gateAt(line, unit, 1u)] * (h - n);
 }
 
 // Returns the part of the gradient of h that does not flow through weight.
 fn retreat(line: u32, state: u32, unit: u32, dh: T) -> T {
-  let size = stateSize();
-  let first = line * KEPT * size + unit;
-  let r = saved[first];
-  let z = saved[first + size];
-  let n = saved[first + 2u * size];
-  let q = saved[first + 3u * size];
-  let h = previous[line * size + unit];
+  let r = savedGates[gateAt(line, unit, 0u)];
+  let z = savedGates[gateAt(line, unit, 1u)];
+  let n = savedGates[gateAt(line, unit, 2u)];
+  let q = savedKept[keptAt(line, unit)];
+  let h = savedKept[keptAt(line, unit) + stateSize()];
   let dn = dh * (T(1.0) - z) * (T(1.0) - n * n);
-  let dr = dn * q * r * (T(1.0) - r);
-  let dz = dh * (h - n) * z * (T(1.0) - z);
-  let gates = line * GATES * size + unit;
-  dInput[gates] = dr;
-  dInput[gates + size] = dz;
-  dInput[gates + 2u * size] = dn;
-  dGates[gates] = dr;
-  dGates[gates + size] = dz;
-  dGates[gates + 2u * size] = dn * r;
+  putGradients(gateAt(line, unit, 0u), dn * q * r * (T(1.0) - r));
+  putGradients(gateAt(line, unit, 1u), dh * (h - n) * z * (T(1.0) - z));
+  dInput[gateAt(line, unit, 2u)] = dn;
+  dGates[gateAt(line, unit, 2u)] = dn * r;
   return dh * z;
 }
 
 fn clear(line: u32, unit: u32) {
-  for (var gate = 0u; gate < GATES; gate++) {
-    dInput[(line * GATES + gate) * stateSize() + unit] = T();
-    dGates[(line * GATES + gate) * stateSize() + unit] = T();
+  for (var gate = 0u; gate < ROLLED; gate++) {
+    if (gate == GATES) { break; }
+    putGradients(gateAt(line, unit, gate), T());
   }
+}
+
+fn putGradients(i: u32, value: T) {
+  dInput[i] = value;
+  dGates[i] = value;
 }

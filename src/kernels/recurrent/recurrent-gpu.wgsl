@@ -9,6 +9,9 @@ override THREADS: u32;
 alias T = f32;
 const WIDTH = 1u;
 
+// The bound of loops over gates, which compilers may unroll.
+const ROLLED = GATES;
+
 // Element k of each row, at [k].
 var<workgroup> chunk: array<vec4f, CHUNK>;
 
@@ -62,7 +65,9 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
         }
         if (unit < hidden) {
           for (var r = 0u; r < ROWS; r++) {
-            if (first + r < params.b) { takeStep(first + r, s, unit, r); }
+            if (first + r < params.b) {
+              for (var gate = 0u; gate < GATES; gate++) { takeStep(first + r, s, unit, gate, r); }
+            }
           }
         }
       }

@@ -10,13 +10,16 @@ const ROWS = LANES * GROUPS;
 alias T = vec4f;
 const WIDTH = 4u;
 
+// The bound of loops over gates that shall stay loops, since their bodies take long to compile.
+const ROLLED = FOREVER;
+
 alias Sums = array<vec4f, LANES>;
 
-// [GATES, ROWS]; indexed by variables, this is memory.
-var<private> products: array<vec4f, GATES * ROWS>;
+// Of the gate at hand. Indexed by a variable, this is memory.
+var<private> products: array<vec4f, ROWS>;
 
 fn product(gate: u32, r: u32) -> vec4f {
-  return products[gate * ROWS + r];
+  return products[r];
 }
 
 fn countTiles() -> u32 {
@@ -45,13 +48,13 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
       for (var block = 0u; block < FOREVER; block++) {
         if (block == params.blocks) { break; }
         let unit = firstUnit(tile) + block * LANES + lane;
-        if (s < longest) {
-          for (var gate = 0u; gate < FOREVER; gate++) {
-            if (gate == GATES) { break; }
-            var sums0 = Sums();
-            var sums1 = Sums();
-            var sums2 = Sums();
-            var sums3 = Sums();
+        for (var gate = 0u; gate < ROLLED; gate++) {
+          if (gate == GATES) { break; }
+          var sums0 = Sums();
+          var sums1 = Sums();
+          var sums2 = Sums();
+          var sums3 = Sums();
+          if (s < longest) {
             let before = statesBefore(s) + (first + lane) * size;
             for (var k = 0u; k < FOREVER; k++) {
               if (k == size) { break; }
@@ -63,19 +66,14 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
                 addProducts(&sums3, states[before + 3u * LANES * size + k], right);
               }
             }
-            putProducts(gate * ROWS, &sums0);
-            if (GROUPS >= 2u) { putProducts(gate * ROWS + LANES, &sums1); }
-            if (GROUPS == 4u) {
-              putProducts(gate * ROWS + 2u * LANES, &sums2);
-              putProducts(gate * ROWS + 3u * LANES, &sums3);
-            }
           }
-        }
-        if (unit < size) {
-          let rows = min(ROWS, params.b - first);
-          for (var r = 0u; r < FOREVER; r++) {
-            if (r == rows) { break; }
-            takeStep(first + r, s, unit, r);
+          putProducts(&sums0, &sums1, &sums2, &sums3);
+          if (unit < size) {
+            let rows = min(ROWS, params.b - first);
+            for (var r = 0u; r < FOREVER; r++) {
+              if (r == rows) { break; }
+              takeStep(first + r, s, unit, gate, r);
+            }
           }
         }
       }
@@ -117,12 +115,7 @@ fn backward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: 
             }
           }
         }
-        putProducts(0u, &sums0);
-        if (GROUPS >= 2u) { putProducts(LANES, &sums1); }
-        if (GROUPS == 4u) {
-          putProducts(2u * LANES, &sums2);
-          putProducts(3u * LANES, &sums3);
-        }
+        putProducts(&sums0, &sums1, &sums2, &sums3);
         if (unit < size) {
           let rows = min(ROWS, params.b - first);
           for (var r = 0u; r < FOREVER; r++) {
@@ -169,8 +162,17 @@ fn addProduct(sum: vec4f, left: vec4f, right: mat4x4f) -> vec4f {
   return sum + left.x * right[0] + left.y * right[1] + left.z * right[2] + left.w * right[3];
 }
 
-fn putProducts(first: u32, sums: ptr<function, Sums>) {
-  for (var i = 0u; i < LANES; i++) { products[first + i] = (*sums)[i]; }
+fn putProducts(
+  sums0: ptr<function, Sums>, sums1: ptr<function, Sums>, sums2: ptr<function, Sums>, sums3: ptr<function, Sums>,
+) {
+  for (var i = 0u; i < LANES; i++) {
+    products[i] = (*sums0)[i];
+    if (GROUPS >= 2u) { products[LANES + i] = (*sums1)[i]; }
+    if (GROUPS == 4u) {
+      products[2u * LANES + i] = (*sums2)[i];
+      products[3u * LANES + i] = (*sums3)[i];
+    }
+  }
 }
 
 // --- activations of a T

@@ -13,8 +13,8 @@ interface Place {
 }
 
 interface CellReference {
-  readonly gates: number;
-  /** h after a step. @param fromState bias + h weight^T, per gate @param h that before the step */
+  readonly count: number;
+  /** Makes a step. @param fromState bias + h weight^T, per gate @param h that before the step @returns that after it */
   advance(bind: Bind, params: Record<string, number>, place: Place, fromState: readonly number[], h: number): number;
   /** Stores the gates' gradients. @returns the part of dh that does not flow through the weights */
   retreat(bind: Bind, params: Record<string, number>, place: Place, dh: number): number;
@@ -22,68 +22,79 @@ interface CellReference {
 
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
 
-// Where a gate's numbers are among `count` per unit of a state.
-const indexOf = ({ line, unit, hidden }: Place, count: number, gate: number) => (line * count + gate) * hidden + unit;
+// Where each of `count` numbers per unit of a state is.
+const placesOf = ({ line, unit, hidden }: Place, count: number) =>
+  Array.from({ length: count }, (_, i) => (line * count + i) * hidden + unit);
+
+function valuesAt(array: ReferenceArray, places: readonly number[]): [number, number, number, number] {
+  return places.map((i) => array[i]!) as [number, number, number, number];
+}
+
+function put(array: ReferenceArray, places: readonly number[], values: readonly number[]): void {
+  for (const [i, place] of places.entries()) array[place] = values[i]!;
+}
 
 const rnn: CellReference = {
-  gates: 1,
-  advance({ projected }, { isRelu }, place, [fromState]) {
-    const x = projected![indexOf(place, 1, 0)]! + fromState!;
+  count: 1,
+  advance({ gates }, { isRelu }, place, [fromState]) {
+    const [projected] = valuesAt(gates!, placesOf(place, 1));
+    const x = projected + fromState!;
     return isRelu ? (x <= 0 ? 0 : x) : Math.tanh(x);
   },
-  retreat({ saved, dGates }, { isRelu }, place, dh) {
-    const i = indexOf(place, 1, 0);
-    const h = saved![i]!;
-    dGates![i] = isRelu ? (h === 0 ? 0 : dh) : dh * (1 - h * h);
+  retreat({ savedKept, dGates }, { isRelu }, place, dh) {
+    const places = placesOf(place, 1);
+    const [h] = valuesAt(savedKept!, places);
+    put(dGates!, places, [isRelu ? (h === 0 ? 0 : dh) : dh * (1 - h * h)]);
     return 0;
   },
 };
 
 const lstm: CellReference = {
-  gates: 4,
-  advance({ projected, cell, kept }, { keeps }, place, fromState) {
-    const x = fromState.map((value, gate) => projected![indexOf(place, 4, gate)]! + value);
+  count: 4,
+  advance({ gates, cell, kept }, { keeps }, place, fromState) {
+    const places = placesOf(place, 4);
+    const x = valuesAt(gates!, places).map((projected, gate) => projected + fromState[gate]!);
     const [i, f, g, o] = [sigmoid(x[0]!), sigmoid(x[1]!), Math.tanh(x[2]!), sigmoid(x[3]!)];
     const c = cell![place.state]!;
-    if (keeps) for (const [j, value] of [i, f, g, o, c].entries()) kept![indexOf(place, 5, j)] = value;
+    put(gates!, places, [i, f, g, o]);
+    if (keeps) put(kept!, placesOf(place, 1), [c]);
     cell![place.state] = f * c + i * g;
     return o * Math.tanh(cell![place.state]!);
   },
-  retreat({ saved, dCell, dGates }, _, place, dh) {
-    const [i, f, g, o, c] = [0, 1, 2, 3, 4].map((j) => saved![indexOf(place, 5, j)]!) as [
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
+  retreat({ savedGates, savedKept, dCell, dGates }, _, place, dh) {
+    const places = placesOf(place, 4);
+    const [i, f, g, o] = valuesAt(savedGates!, places);
+    const [c] = valuesAt(savedKept!, placesOf(place, 1));
     const squashed = Math.tanh(f * c + i * g);
     const dc = dCell![place.state]! + dh * o * (1 - squashed ** 2);
     dCell![place.state] = dc * f;
-    const d = [dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g ** 2), dh * squashed * o * (1 - o)];
-    for (const [gate, value] of d.entries()) dGates![indexOf(place, 4, gate)] = value;
+    const [di, df] = [dc * g * i * (1 - i), dc * c * f * (1 - f)];
+    put(dGates!, places, [di, df, dc * i * (1 - g ** 2), dh * squashed * o * (1 - o)]);
     return 0;
   },
 };
 
 const gru: CellReference = {
-  gates: 3,
-  advance({ projected, kept }, { keeps }, place, fromState, h) {
-    const x = [0, 1, 2].map((gate) => projected![indexOf(place, 3, gate)]!);
-    const r = sigmoid(x[0]! + fromState[0]!);
-    const z = sigmoid(x[1]! + fromState[1]!);
+  count: 3,
+  advance({ gates, kept }, { keeps }, place, fromState, h) {
+    const places = placesOf(place, 3);
+    const x = valuesAt(gates!, places);
+    const r = sigmoid(x[0] + fromState[0]!);
+    const z = sigmoid(x[1] + fromState[1]!);
     const q = fromState[2]!;
-    const n = Math.tanh(x[2]! + r * q);
-    if (keeps) for (const [j, value] of [r, z, n, q].entries()) kept![indexOf(place, 4, j)] = value;
+    const n = Math.tanh(x[2] + r * q);
+    put(gates!, places, [r, z, n]);
+    if (keeps) put(kept!, placesOf(place, 2), [q, h]);
     return (1 - z) * n + z * h;
   },
-  retreat({ saved, previous, dInput, dGates }, _, place, dh) {
-    const [r, z, n, q] = [0, 1, 2, 3].map((j) => saved![indexOf(place, 4, j)]!) as [number, number, number, number];
-    const h = previous![indexOf(place, 1, 0)]!;
+  retreat({ savedGates, savedKept, dInput, dGates }, _, place, dh) {
+    const places = placesOf(place, 3);
+    const [r, z, n] = valuesAt(savedGates!, places);
+    const [q, h] = valuesAt(savedKept!, placesOf(place, 2));
     const dn = dh * (1 - z) * (1 - n ** 2);
     const [dr, dz] = [dn * q * r * (1 - r), dh * (h - n) * z * (1 - z)];
-    for (const [gate, value] of [dr, dz, dn].entries()) dInput![indexOf(place, 3, gate)] = value;
-    for (const [gate, value] of [dr, dz, dn * r].entries()) dGates![indexOf(place, 3, gate)] = value;
+    put(dInput!, places, [dr, dz, dn]);
+    put(dGates!, places, [dr, dz, dn * r]);
     return dh * z;
   },
 };
@@ -94,7 +105,7 @@ export type CellName = keyof typeof cells;
 
 /** The walks of a cell. They take the weights as they are, [gates * hidden, hidden], and all steps at once. */
 export function recurrentReference(name: CellName): Reference {
-  const { gates, advance, retreat } = cells[name];
+  const { count, advance, retreat } = cells[name];
   // Time of step s of a row.
   const timeOf = (s: number, length: number, isReverse: number) => (isReverse ? length - 1 - s : s);
   return {
@@ -108,7 +119,7 @@ export function recurrentReference(name: CellName): Reference {
           const before = ((s % 2) * b + row) * hidden;
           const after = (((s + 1) % 2) * b + row) * hidden;
           for (let unit = 0; unit < hidden; unit++) {
-            const fromState = Array.from({ length: gates }, (_, gate) => {
+            const fromState = Array.from({ length: count }, (_, gate) => {
               let sum = 0;
               for (let k = 0; k < hidden; k++) sum += states[before + k] * weight[(gate * hidden + unit) * hidden + k];
               return bias[gate * hidden + unit] + sum;
@@ -135,8 +146,8 @@ export function recurrentReference(name: CellName): Reference {
           }
           for (let unit = 0; unit < hidden; unit++) {
             let sum = 0;
-            for (let k = 0; k < gates * hidden; k++) {
-              sum += dGates[line * gates * hidden + k] * weight[k * hidden + unit];
+            for (let k = 0; k < count * hidden; k++) {
+              sum += dGates[line * count * hidden + k] * weight[k * hidden + unit];
             }
             dHidden[row * hidden + unit] += sum;
           }

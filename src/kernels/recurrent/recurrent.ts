@@ -136,7 +136,7 @@ export function gru(x: Tensor, weights: RecurrentWeights, options: RecurrentOpti
 
 interface Cell {
   readonly gates: number;
-  /** Numbers that the way back needs of each step and unit. */
+  /** Numbers that the way back needs of each step and unit besides the gates. */
   readonly kept: number;
   /** The names of its states' tensors. */
   readonly states: readonly string[];
@@ -145,8 +145,8 @@ interface Cell {
 
 const CELLS: Record<CellName, Cell> = {
   rnn: { gates: 1, kept: 0, states: ["hidden"], step: rnnStep },
-  lstm: { gates: 4, kept: 5, states: ["hidden", "cell"], step: () => lstmStep },
-  gru: { gates: 3, kept: 4, states: ["hidden"], step: () => gruStep },
+  lstm: { gates: 4, kept: 1, states: ["hidden", "cell"], step: () => lstmStep },
+  gru: { gates: 3, kept: 2, states: ["hidden"], step: () => gruStep },
 };
 
 // Kernels read weights in fours.
@@ -226,7 +226,8 @@ function padUnits(inputs: readonly Tensor[], gates: number, hidden: number, padd
 interface Saved {
   inputs: readonly Tensor[]; // x, W_ih, W_hh, b_ih, b_hh, h, and c of an lstm
   lengths: Tensor; // [b]
-  kept: Tensor; // [b, t, kept * hidden]; y of an rnn
+  gates: Tensor; // [b, t, gates * hidden]; y of an rnn, as is kept
+  kept: Tensor; // [b, t, kept * hidden]
   y: Tensor; // [b, t, hidden]
   walk: Walk;
   hasPadding: boolean;
@@ -245,18 +246,18 @@ function walkRecorded(walk: Walk, inputs: readonly Tensor[], lengths: Tensor, ha
   const y = empty([b, t, hidden], { device });
   const { kept: keptPerUnit } = CELLS[walk.cell];
   const kept = keptPerUnit === 0 ? y : empty(isRecorded ? [b, t, keptPerUnit * hidden] : [1], { device });
-  const projected = multiply(walk.cell, {
+  const gates = multiply(walk.cell, {
     ...{ a: x!, b: weightIh!, transposeA: false, transposeB: true },
     ...{ bias: biasIh!, activation: "none" },
   }).y;
-  const bind = { projected, weight: weightHh!, bias: biasHh!, lengths, states, y, kept, ...(cell && { cell }) };
+  const bind = { gates, weight: weightHh!, bias: biasHh!, lengths, states, y, kept, ...(cell && { cell }) };
   walkForward(walk, bind, isRecorded);
 
   const outputs = [y, lastStates(states, lengths), ...(cell ? [cell] : [])];
   recordMany(outputs, {
     op: walk.cell,
     inputs,
-    saved: { inputs, lengths, kept, y, walk, hasPadding },
+    saved: { inputs, lengths, gates: keptPerUnit === 0 ? y : gates, kept, y, walk, hasPadding },
     backward: recurBackward,
     composed: recurComposed,
   });
@@ -268,22 +269,21 @@ function copyOf(x: Tensor): Tensor {
 }
 
 function recurBackward(dys: readonly (Tensor | null)[], saved: Saved, needs: readonly boolean[]) {
-  const { inputs, lengths, kept, y, walk, hasPadding } = saved;
-  const { b, t, hidden, gates } = walk;
+  const { inputs, lengths, y, walk, hasPadding } = saved;
+  const { b, t, hidden } = walk;
   const [x, weightIh, weightHh, , , first] = inputs as [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
   const { device } = y;
   const [dy, dLast, dLastCell] = dys;
   const gradientOf = (dState: Tensor | null | undefined) => (dState ? copyOf(dState) : zeros([b, hidden], { device }));
   const dHidden = gradientOf(dLast);
   const dCell = gradientOf(dLastCell);
-  const dGates = empty([b, t, gates * hidden], { device });
+  const dGates = empty([b, t, walk.gates * hidden], { device });
   const previous = previousStates(walk, y, first, lengths);
   // What reaches the products with x; only a gru's differs from what reaches those with h.
   const dInput = walk.cell === "gru" ? empty(dGates.shape, { device }) : dGates;
   walkBackward(walk, {
-    ...{ weight: weightHh, lengths, saved: kept, dy: dy ?? zerosLike(y), dGates, dHidden },
-    ...(walk.cell === "lstm" && { dCell }),
-    ...(walk.cell === "gru" && { dInput, previous }),
+    ...{ weight: weightHh, lengths, savedGates: saved.gates, savedKept: saved.kept },
+    ...{ dy: dy ?? zerosLike(y), dGates, dHidden, dCell, dInput },
   });
 
   const rows = (z: Tensor) => reshape(z, [b * t, z.shape[2]!]);

@@ -49,7 +49,7 @@ function kernelFor(cell: CellName, { family, rows }: RecurrentPlan): Kernel {
 /**
  * Makes all steps of one direction.
  *
- * @param bind projected, weight as it is, bias, lengths, states, y; kept unless it is an `rnn`; cell for an `lstm`
+ * @param bind gates, weight as it is, bias, lengths, states, y; kept unless it is an `rnn`; cell for an `lstm`
  * @param keeps whether to write what the way back needs
  */
 export function walkForward(walk: Walk, bind: Record<string, Tensor>, keeps: boolean): void {
@@ -59,7 +59,7 @@ export function walkForward(walk: Walk, bind: Record<string, Tensor>, keeps: boo
 /**
  * Computes the gates' gradients of all steps, from the last to the first.
  *
- * @param bind weight as it is, lengths, saved, dy, dGates, dHidden; dCell for an `lstm`; dInput, previous for a `gru`
+ * @param bind weight as it is, lengths, savedGates, savedKept, dy, dGates, dHidden; dCell for an `lstm`, dInput for a `gru`
  */
 export function walkBackward(walk: Walk, bind: Record<string, Tensor>): void {
   run(walk, "backward", bind, walk.t + 1, false);
