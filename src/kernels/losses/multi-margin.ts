@@ -7,6 +7,7 @@ import { expectDType } from "../../tensor/dtype.ts";
 import { expectShape, formatShape } from "../../tensor/shape.ts";
 import { empty, type Tensor } from "../../tensor/tensor.ts";
 import { cast } from "../cast/cast.ts";
+import { arange } from "../creation/creation.ts";
 import { relu } from "../elementwise/activations.ts";
 import { add, div, equal, greater, mul, sub } from "../elementwise/binary-ops.ts";
 import { where } from "../elementwise/ternary.ts";
@@ -16,23 +17,26 @@ import { unsqueeze } from "../view/reshape.ts";
 import { type LossOptions, type Reduction, reductionOf } from "./reduction.ts";
 
 const reference = {
-  mark({ labels, marks, indexErrors }, { rows, classes, count, site, LIST }) {
+  mark({ labels, marks, indexErrors }, { rows, classes, count, site }) {
     marks.fill(0);
     for (let row = 0; row < rows; row++) {
       for (let j = 0; j < count; j++) {
         const label = labels[row * count + j];
-        if (LIST && label === -1) break;
+        if (label === -1) break;
         if (label >= 0 && label < classes) marks[row * classes + label]++;
         else reportIndexError(indexErrors, site, row * count + j, label);
       }
     }
   },
-  forward({ x, labels, weight, marked, losses }, { rows, classes, count, margin, HAS_WEIGHT, SQUARED }) {
+  forward(bind, { rows, classes, count, margin, site, LIST, HAS_WEIGHT, SQUARED }) {
+    const { x, labels, weight, marked, losses, indexErrors } = bind;
     for (let row = 0; row < rows; row++) {
+      const first = labels[row * count];
+      if (!LIST && !(first >= 0 && first < classes)) reportIndexError(indexErrors, site, row, first);
       let loss = 0;
       for (const label of labelsOf(labels, row, count, classes)) {
         for (let i = row * classes; i < (row + 1) * classes; i++) {
-          if (marked[i]) continue;
+          if (LIST ? marked[i] : i === row * classes + label) continue;
           const hinge = Math.max(margin - x[row * classes + label] + x[i], 0);
           loss += (HAS_WEIGHT ? weight[label] : 1) * (SQUARED ? hinge * hinge : hinge);
         }
@@ -40,14 +44,14 @@ const reference = {
       losses[row] = loss / classes;
     }
   },
-  backward({ x, labels, weight, marked, dy, dx }, { rows, classes, count, margin, HAS_WEIGHT, SQUARED }) {
+  backward({ x, labels, weight, marked, dy, dx }, { rows, classes, count, margin, LIST, HAS_WEIGHT, SQUARED }) {
     dx.fill(0);
     for (let row = 0; row < rows; row++) {
       for (const label of labelsOf(labels, row, count, classes)) {
         const at = row * classes + label;
         for (let i = row * classes; i < (row + 1) * classes; i++) {
           const z = margin - x[at] + x[i];
-          if (marked[i] || !(z > 0)) continue;
+          if ((LIST ? marked[i] : i === at) || !(z > 0)) continue;
           const d = ((HAS_WEIGHT ? weight[label] : 1) * (SQUARED ? 2 * z : 1) * dy[row]) / classes;
           dx[i] += d;
           dx[at] -= d;
@@ -147,7 +151,7 @@ interface Saved {
   x: Tensor; // [rows, classes]
   labels: Tensor; // [rows, count]
   weight: Tensor | null; // [classes]
-  marks: Tensor; // [rows, classes]
+  marks: Tensor | null; // [rows, classes], of several labels
 }
 
 function apply(op: string, x: Tensor, labels: Tensor, variant: Variant): Tensor {
@@ -159,11 +163,11 @@ function apply(op: string, x: Tensor, labels: Tensor, variant: Variant): Tensor 
   const rows = x.size / classes;
   const params = { rows, classes, count: list ? classes : 1, margin, site: indexSite(op, "labels", classes) };
   const constants = { LIST: Number(list), HAS_WEIGHT: Number(weight !== null), SQUARED: Number(squared) };
-  const marks = empty(x.shape, { device, dtype: "u32" });
-  dispatch(kernel, "mark", { bind: { labels, marks }, params, constants, groups: ceilDiv(rows, THREADS) });
+  const marks = list ? empty(x.shape, { device, dtype: "u32" }) : null;
+  if (marks) dispatch(kernel, "mark", { bind: { labels, marks }, params, constants, groups: ceilDiv(rows, THREADS) });
   const losses = empty(x.shape.slice(0, -1), { device });
   dispatch(kernel, "forward", {
-    bind: { x, labels, weight: weight ?? x, marked: marks, losses },
+    bind: { x, labels, weight: weight ?? x, marked: marks ?? x, losses },
     params,
     constants,
     groups: rows,
@@ -175,16 +179,16 @@ function apply(op: string, x: Tensor, labels: Tensor, variant: Variant): Tensor 
     backward(dy: Tensor, { x, labels, weight, marks }: Saved) {
       const dx = empty(x.shape, x);
       dispatch(kernel, "backward", {
-        bind: { x, labels, weight: weight ?? x, marked: marks, dy, dx },
+        bind: { x, labels, weight: weight ?? x, marked: marks ?? x, dy, dx },
         params,
         constants,
-        groups: ceilDiv(x.size, THREADS),
+        groups: rows,
       });
       return [dx];
     },
     composed: (dy, saved) => [gradientByOps(dy, saved, variant)],
   });
-  marks.dispose();
+  marks?.dispose();
   if (reduction === "none") return losses;
   const y = (reduction === "mean" ? mean : sum)(losses);
   losses.dispose();
@@ -192,12 +196,14 @@ function apply(op: string, x: Tensor, labels: Tensor, variant: Variant): Tensor 
 }
 
 // The gradient as ops, over all pairs of a label and a class: [..., label, class].
-function gradientByOps(dy: Tensor, { x, weight, marks }: Saved, { margin, squared }: Variant): Tensor {
+function gradientByOps(dy: Tensor, { x, labels, weight, marks }: Saved, { margin, squared }: Variant): Tensor {
+  const classes = x.shape.at(-1)!;
+  const numbers = arange(0, classes, 1, { device: x.device, dtype: labels.dtype });
+  const counts = cast(marks ?? equal(unsqueeze(labels, -1), numbers), "f32");
   const z = add(sub(unsqueeze(x, -2), unsqueeze(x, -1)), margin);
   const slope = squared ? mul(relu(z), 2) : where(greater(z, 0), 1, 0);
-  const counts = cast(marks, "f32");
-  const labels = unsqueeze(weight ? mul(counts, weight) : counts, -1);
-  const others = unsqueeze(where(equal(marks, 0), 1, 0), -2);
-  const pairs = mul(mul(slope, labels), others);
-  return mul(sub(sum(pairs, -2), sum(pairs, -1)), div(unsqueeze(dy, -1), x.shape.at(-1)!));
+  const labelWeights = unsqueeze(weight ? mul(counts, weight) : counts, -1);
+  const others = unsqueeze(where(equal(counts, 0), 1, 0), -2);
+  const pairs = mul(mul(slope, labelWeights), others);
+  return mul(sub(sum(pairs, -2), sum(pairs, -1)), div(unsqueeze(dy, -1), classes));
 }

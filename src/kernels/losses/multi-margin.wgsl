@@ -5,7 +5,7 @@
 //   x, dx      : [rows, classes]
 //   labels     : [rows, count]     with LIST up to the first -1, else count = 1
 //   weight     : [classes]         w, 1 unless HAS_WEIGHT
-//   marks      : [rows, classes]   how often a class is among the labels
+//   marks      : [rows, classes]   with LIST, how often a class is among the labels
 //   losses, dy : [rows]
 
 struct Params { rows: u32, classes: u32, count: u32, margin: f32, site: u32 }
@@ -26,7 +26,7 @@ override SQUARED: bool; // p = 2, else 1
 
 const THREADS = 64u;
 
-// A thread per row.
+// A thread per row, with LIST.
 @compute @workgroup_size(THREADS)
 fn mark(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
   for (var row = gid.x; row < params.rows; row += groups.x * THREADS) {
@@ -34,7 +34,7 @@ fn mark(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) grou
     for (var c = 0u; c < params.classes; c++) { marks[start + c] = 0u; }
     for (var j = 0u; j < params.count; j++) {
       let label = labels[row * params.count + j];
-      if (LIST && label == -1) { break; }
+      if (label == -1) { break; }
       if (u32(label) < params.classes) {
         marks[start + u32(label)] += 1u;
       } else {
@@ -42,6 +42,11 @@ fn mark(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) grou
       }
     }
   }
+}
+
+fn isLabel(at: u32, labelAt: u32) -> bool {
+  if (LIST) { return marked[at] > 0u; }
+  return at == labelAt;
 }
 
 fn weightOf(label: u32) -> f32 {
@@ -67,11 +72,15 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
     var sum = 0.0;
     for (var j = 0u; j < params.count; j++) {
       let label = u32(labels[row * params.count + j]);
-      if (label >= params.classes) { break; }
-      let bound = params.margin - x[start + label];
+      if (label >= params.classes) {
+        if (!LIST && lane == 0u) { reportIndexError(params.site, row, i32(label)); }
+        break;
+      }
+      let labelAt = start + label;
+      let bound = params.margin - x[labelAt];
       var sumOfLabel = 0.0;
-      for (var i = lane; i < params.classes; i += WG) {
-        if (marked[start + i] == 0u) { sumOfLabel += hinge(bound + x[start + i]); }
+      for (var at = start + lane; at < start + params.classes; at += WG) {
+        if (!isLabel(at, labelAt)) { sumOfLabel += hinge(bound + x[at]); }
       }
       sum += weightOf(label) * sumOfLabel;
     }
@@ -80,26 +89,32 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
   }
 }
 
-// A thread per element.
-@compute @workgroup_size(THREADS)
-fn backward(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  for (var at = gid.x; at < params.rows * params.classes; at += groups.x * THREADS) {
-    let row = at / params.classes;
+// A workgroup per row, of which each lane writes its own classes, and what all of them add up to for a label.
+@compute @workgroup_size(WG)
+fn backward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u,
+            @builtin(local_invocation_index) lane: u32) {
+  for (var row = wid.x; row < params.rows; row += groups.x) {
     let start = row * params.classes;
-    let occurrences = marked[at];
-    var d = 0.0;
-    if (occurrences == 0u) {
-      for (var j = 0u; j < params.count; j++) {
-        let label = u32(labels[row * params.count + j]);
-        if (label >= params.classes) { break; }
-        d += weightOf(label) * slope(params.margin - x[start + label] + x[at]);
+    let upstream = dy[row] / f32(params.classes);
+    var j = 0u;
+    for (; j < params.count; j++) {
+      let label = u32(labels[row * params.count + j]);
+      if (label >= params.classes) { break; }
+      let labelAt = start + label;
+      let bound = params.margin - x[labelAt];
+      let scale = upstream * weightOf(label);
+      var sum = 0.0;
+      for (var at = start + lane; at < start + params.classes; at += WG) {
+        var d = 0.0;
+        if (!isLabel(at, labelAt)) { d = slope(bound + x[at]); }
+        sum += d;
+        if (j == 0u) { dx[at] = scale * d; } else { dx[at] += scale * d; }
       }
-    } else {
-      for (var i = 0u; i < params.classes; i++) {
-        if (marked[start + i] == 0u) { d -= slope(params.margin - x[at] + x[start + i]); }
-      }
-      d *= f32(occurrences) * weightOf(at - start);
+      let total = workgroupSum(sum, lane);
+      if (lane == label % WG) { dx[labelAt] -= scale * total; }
     }
-    dx[at] = dy[row] * d / f32(params.classes);
+    if (j == 0u) {
+      for (var at = start + lane; at < start + params.classes; at += WG) { dx[at] = 0.0; }
+    }
   }
 }
