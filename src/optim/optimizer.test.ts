@@ -28,34 +28,29 @@ type AnyOptimizer = Optimizer & { groups: readonly { options: Options }[] };
 type Class = new (parameters: Parameter[] | object[], options?: Options) => AnyOptimizer;
 
 const between = (min: number, max: number) => fc.double({ min, max, noNaN: true });
+const zeroOr = (min: number, max: number) => fc.oneof(fc.constant(0), between(min, max));
+const shared = { lr: between(0.02, 0.1), weightDecay: zeroOr(0.05, 0.5), maximize: fc.boolean() };
 // A second moment that forgets at once may be far below the first, so that a change may be of any size.
-const someBetas = fc.tuple(fc.oneof(fc.constant(0), between(0, 0.95)), between(0.5, 0.999));
-const shared = {
-  lr: between(0, 0.1),
-  weightDecay: fc.oneof(fc.constant(0), between(0, 0.5)),
-  maximize: fc.boolean(),
-};
-const momentum = fc.oneof(fc.constant(0), between(0.1, 0.95));
+const someBetas = fc.tuple(zeroOr(0.3, 0.95), between(0.5, 0.999));
 // Far above rounding: below it a weight depends on the last bit of a difference.
 const eps = between(1e-3, 0.1);
+const adam = { ...shared, betas: someBetas, eps };
+const momentum = zeroOr(0.3, 0.95);
 
 /** Every optimizer, with options that it may have. */
 const optimizers: readonly (readonly [Class, fc.Arbitrary<Options>])[] = [
-  [SGD, fc.record({ ...shared, momentum, dampening: between(0, 0.5) })],
-  [SGD, fc.record({ ...shared, momentum: between(0.1, 0.95), nesterov: fc.boolean() })],
-  [Adam, fc.record({ ...shared, betas: someBetas, eps, amsgrad: fc.boolean(), decoupledWeightDecay: fc.boolean() })],
-  [AdamW, fc.record({ ...shared, betas: someBetas, eps, amsgrad: fc.boolean() })],
-  [
-    NAdam,
-    fc.record({ ...shared, betas: someBetas, eps, momentumDecay: between(0, 1), decoupledWeightDecay: fc.boolean() }),
-  ],
-  [RAdam, fc.record({ ...shared, betas: someBetas, eps, decoupledWeightDecay: fc.boolean() })],
+  [SGD, fc.record({ ...shared, momentum, dampening: zeroOr(0.1, 0.5) })],
+  [SGD, fc.record({ ...shared, momentum: between(0.3, 0.95), nesterov: fc.boolean() })],
+  [Adam, fc.record({ ...adam, amsgrad: fc.boolean(), decoupledWeightDecay: fc.boolean() })],
+  [AdamW, fc.record({ ...adam, amsgrad: fc.boolean() })],
+  [NAdam, fc.record({ ...adam, momentumDecay: zeroOr(0.1, 1), decoupledWeightDecay: fc.boolean() })],
+  [RAdam, fc.record({ ...adam, decoupledWeightDecay: fc.boolean() })],
   // The less of the mean is kept, the less of the variance is left after rounding.
   [RMSprop, fc.record({ ...shared, alpha: between(0.5, 0.99), eps, momentum, centered: fc.boolean() })],
-  [Adagrad, fc.record({ ...shared, lrDecay: between(0, 1), initialAccumulatorValue: between(0, 1), eps })],
-  [Adadelta, fc.record({ ...shared, lr: between(0, 2), rho: between(0, 1), eps })],
-  [Adamax, fc.record({ ...shared, betas: someBetas, eps })],
-  [Lion, fc.record({ lr: shared.lr, betas: someBetas, weightDecay: shared.weightDecay, maximize: fc.boolean() })],
+  [Adagrad, fc.record({ ...shared, lrDecay: zeroOr(0.1, 1), initialAccumulatorValue: zeroOr(0.1, 1), eps })],
+  [Adadelta, fc.record({ ...shared, lr: between(0.5, 2), rho: between(0.3, 0.95), eps })],
+  [Adamax, fc.record(adam)],
+  [Lion, fc.record({ ...shared, betas: someBetas })],
 ] as unknown as readonly (readonly [Class, fc.Arbitrary<Options>])[];
 
 const classes = [...new Set(optimizers.map(([Optimizer]) => Optimizer))];
