@@ -221,12 +221,13 @@ test("going on from a state gives the bits of one long walk", async () => {
 });
 
 test.each(["webgpu", "cpu"] as const)("empty batches and sequences, on %s", async (device) => {
-  const { none, still, hidden } = withDevice(device, () => {
+  const { none, still, nothing, hidden } = withDevice(device, () => {
     const weights = weightsFor("lstm", 3, 4);
     const hidden = rand([2, 4], { requiresGrad: true });
     return {
       none: lstm(zeros([0, 5, 3]), weights),
       still: lstm(zeros([2, 0, 3]), weights, { hidden }),
+      nothing: lstm(zeros([2, 5, 3]), { weightIh: zeros([0, 3]), weightHh: zeros([0, 0]) }),
       hidden,
     };
   });
@@ -236,6 +237,7 @@ test.each(["webgpu", "cpu"] as const)("empty batches and sequences, on %s", asyn
     [0, 4],
   ]);
   expect(still.output.shape).toEqual([2, 0, 4]);
+  expect(nothing.output.shape).toEqual([2, 5, 0]);
   expect(await host(still.hidden)).toEqual(await host(hidden));
   still.hidden.sum().backward();
   expect(await host(hidden.grad!)).toEqual(new Array(8).fill(1));

@@ -10,7 +10,7 @@ import { checkOptions, ShapeError, ValueError } from "../../gpu/errors.ts";
 import { expectDType } from "../../tensor/dtype.ts";
 import { scope } from "../../tensor/scope.ts";
 import { expectRank, expectShape, formatShape, stridesOf } from "../../tensor/shape.ts";
-import { empty, type Tensor } from "../../tensor/tensor.ts";
+import { empty, isTensor, type Tensor } from "../../tensor/tensor.ts";
 import { zeros, zerosLike } from "../creation/creation.ts";
 import { matmul } from "../matmul/matmul.ts";
 import { multiply } from "../matmul/product.ts";
@@ -180,7 +180,7 @@ function recur(
   }
   const floats = { x, weightIh, weightHh, biasIh, biasHh, ...Object.fromEntries(names.map((n, i) => [n, initial[i]])) };
   for (const [name, tensor] of Object.entries(floats)) if (tensor) expectDType(op, name, tensor.dtype, ["f32"]);
-  expectSameDevice(op, [...Object.values(floats), given].filter((tensor) => tensor instanceof Object) as Tensor[]);
+  expectSameDevice(op, [...Object.values(floats), given].filter(isTensor));
 
   return scope(() => {
     const { device } = x;
@@ -190,7 +190,7 @@ function recur(
       ...initial.map((state) => state ?? zeros([b, hidden], { device })),
     ];
     const lengths = checkedLengths(op, given, x);
-    if (x.size === 0 && (b === 0 || t === 0)) {
+    if (b === 0 || t === 0 || hidden === 0) {
       return [zeros([b, t, hidden], { device }), ...inputs.slice(5).map((state) => clone(state))];
     }
     const walk = { cell: op, gates, b, t, hidden, isReverse, isRelu };
