@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { checkOp } from "../../../test/check.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 import { tensor, zeros } from "../creation/creation.ts";
-import { cosineSimilarity } from "./cosine-similarity.ts";
+import { cosine, cosineSimilarity } from "./cosine-similarity.ts";
 
 for (const [a, b, axis] of [
   [[3, 4], [3, 4], 1],
@@ -21,13 +22,37 @@ for (const [a, b, axis] of [
 
 test("the length of a short vector counts as eps", async () => {
   for (const device of ["webgpu", "cpu"] as const) {
-    const x = tensor([0, 0, 0.25, 0], { shape: [2, 2], device, requiresGrad: true });
-    const y = tensor([3, 4, 3, 4], { shape: [2, 2], device });
-    const cos = cosineSimilarity(x, y, { eps: 0.5 });
-    expect(await cos.toArray()).toEqual([0, expect.closeTo(0.3, 6)]);
-    cos.sum().backward();
-    const slope = [1.2, 1.6].map((value) => expect.closeTo(value, 5)); // y / (|y| eps)
-    expect(await x.grad!.toArray()).toEqual([slope, slope]);
+    for (const isFirst of [true, false]) {
+      const x = tensor([0, 0, 0.25, 0], { shape: [2, 2], device, requiresGrad: true });
+      const y = tensor([3, 4, 3, 4], { shape: [2, 2], device });
+      const cos = isFirst ? cosineSimilarity(x, y, { eps: 0.5 }) : cosineSimilarity(y, x, { eps: 0.5 });
+      expect(await cos.toArray()).toEqual([0, expect.closeTo(0.3, 6)]);
+      cos.sum().backward();
+      const slope = [1.2, 1.6].map((value) => expect.closeTo(value, 5)); // y / (|y| eps)
+      expect(await x.grad!.toArray()).toEqual([slope, slope]);
+    }
+  }
+});
+
+test("eps may be added to the square of a length", async () => {
+  const bound = { eps: 0.7, added: true };
+  for (const n of [3, 128]) {
+    const shape = [2, n];
+    await checkOp((x, y) => cosine("test", x, y, 1, bound), [shape, shape], { second: n < 10 });
+    const squared = (x: Tensor) => x.square().sum(1).add(bound.eps);
+    await checkOp(
+      (x, y) =>
+        cosine("test", x, y, 1, bound)
+          .sub(
+            x
+              .mul(y)
+              .sum(1)
+              .div(squared(x).mul(squared(y)).sqrt()),
+          )
+          .add(1),
+      [shape, shape],
+      { gradient: false },
+    );
   }
 });
 
