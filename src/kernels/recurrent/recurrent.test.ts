@@ -3,7 +3,8 @@ import { expect, test } from "vitest";
 import { type CheckOptions, checkOp, type InputSpec } from "../../../test/check.ts";
 import { cases } from "../../../test/devices.ts";
 import { noGrad } from "../../autograd/record.ts";
-import { memory, resetPeakMemory, sync, withDevice } from "../../tensor/device.ts";
+import type { WebGpuDevice } from "../../gpu/webgpu.ts";
+import { deviceNamed, memory, resetPeakMemory, sync, withDevice } from "../../tensor/device.ts";
 import { scope } from "../../tensor/scope.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
@@ -241,6 +242,18 @@ test.each(["webgpu", "cpu"] as const)("empty batches and sequences, on %s", asyn
   expect(await host(still.hidden)).toEqual(await host(hidden));
   still.hidden.sum().backward();
   expect(await host(hidden.grad!)).toEqual(new Array(8).fill(1));
+});
+
+test("a dispatch makes many steps", () => {
+  const { counters } = deviceNamed("webgpu") as WebGpuDevice;
+  const weights = weightsFor("lstm", 4, 8);
+  const before = counters.dispatches;
+  scope(() =>
+    lstm(rand([4, 100, 4]), weights)
+      .hidden.sum()
+      .backward(),
+  );
+  expect(counters.dispatches - before).toBeLessThan(35);
 });
 
 test("without a graph, nothing is kept of the steps", async () => {
