@@ -152,6 +152,10 @@ test("the kinks of the absolute errors", async () => {
     y: [0, 1, 1, inf, nan],
     dx: [0, 1, -1, -1, nan],
   });
+  expect(await each((x, t) => smoothL1Loss(x, t, { ...none, beta: 0 }), ends, zeros)).toEqual({
+    y: [0, 2, 2, inf, nan],
+    dx: [0, 1, -1, -1, nan],
+  });
   expect(await each((x, t) => huberLoss(x, t, { ...none, delta: 2 }), ends, zeros)).toEqual({
     y: [0, 2, 2, inf, nan],
     dx: [0, 2, -2, -2, nan],
