@@ -415,6 +415,19 @@ test("a captured step goes on in the same bits, with what schedules set and whic
   }
 });
 
+test("a workgroup counts the steps of more parameters than it has threads", async () => {
+  const device = webgpu();
+  const { maxGroups } = device;
+  device.maxGroups = 1;
+  const parameters = Array.from({ length: 135 }, () => parameter([1]));
+  const adam = new Adam(parameters);
+  for (const p of parameters) p.grad = tensor([1]);
+  for (let step = 0; step < 2; step++) adam.step();
+  device.maxGroups = maxGroups;
+  const { tensors } = adam.stateDict();
+  for (const i of parameters.keys()) expect(await tensors.get(`0.${i}.step`)!.item(), `parameter ${i}`).toBe(2);
+});
+
 test("parameters that one binding cannot hold lie in several", async () => {
   const device = webgpu();
   const { maxStorageBytes } = device;

@@ -693,6 +693,20 @@ export const equivalents: readonly Equivalent[] = [
     reason: OUTERMOST,
   },
   {
+    file: "src/kernels/optimizer/radam.wgsl",
+    fn: "langevinRest",
+    line: "y < 0.5",
+    becomes: "y <= 0.5",
+    reason: "at the border both forms are right",
+  },
+  {
+    file: "src/kernels/optimizer/radam.wgsl",
+    fn: "next",
+    line: "rho > 5.0",
+    becomes: "rho >= 5.0",
+    reason: "rho is not 5 at any step",
+  },
+  {
     file: "src/kernels/strided-copy/strided-copy.wgsl",
     fn: "copy",
     line: "k < RANK - 1u",
