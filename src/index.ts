@@ -5,3 +5,4 @@ import { nodePlatform } from "./gpu/platform-node.ts";
 setPlatform(nodePlatform);
 
 export * from "./tilegrad.ts";
+export * as train from "./train/index.ts";

@@ -46,7 +46,7 @@ export const TEXT_MODEL_OPTIONS = {
   },
   pooling: {
     type: "string",
-    choices: ["mean", "first"],
+    choices: ["mean", "first", "class"],
     default: "mean",
     help: "transformer: how a text becomes one vector",
   },

@@ -14,16 +14,22 @@ export interface Progress {
 /** Prints nothing: for output that is JSON. */
 export const silentProgress: Progress = { startEpoch() {}, step() {}, epoch() {}, stop() {} };
 
+/** What is printed to; a terminal has a cursor to move. */
+export interface OutputStream {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+}
+
 /**
  * @param epochs how many there will be
  * @param stream where to print; a bar is drawn if it is a terminal
  */
-export function terminalProgress(epochs: number, stream: NodeJS.WriteStream = process.stdout): Progress {
+export function terminalProgress(epochs: number, stream: OutputStream = process.stdout): Progress {
   const isTerminal = stream.isTTY === true;
   const colors = createColors(isTerminal && !process.env.NO_COLOR);
   const bar = isTerminal
     ? new cliProgress.SingleBar({
-        stream,
+        stream: stream as NodeJS.WriteStream,
         format: `${colors.dim("epoch {epoch}")} {bar} {value}/{total}  loss {loss}  accuracy {accuracy}  {rate} examples/s  {eta_formatted} left`,
         barCompleteChar: "━",
         barIncompleteChar: " ",

@@ -47,7 +47,7 @@ export interface TextModelOptions {
   /** Of the Transformer. */
   heads: number;
   feedForward: number;
-  pooling: "mean" | "first";
+  pooling: "mean" | "first" | "class";
   /** Of the Transformer and the recurrent models. */
   layers: number;
   /** Features of a recurrent state, or filters of each width of the CNN. */
