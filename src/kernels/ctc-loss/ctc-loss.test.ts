@@ -182,6 +182,19 @@ for (const device of ["webgpu", "cpu"] as const) {
       expect(await ctcLoss(x, y(1), [2], [1], { reduction: "sum", zeroInfinity: true }).item()).toBeNaN();
     });
 
+    test("the only alignment goes through states that are next to impossible", async () => {
+      const labels = [1, 2, 3, 1, 2, 3, 1, 2];
+      const x = tensor(
+        labels.flatMap(() => [0, -50, -50, -50]),
+        { shape: [8, 4], device, requiresGrad: true },
+      );
+      const loss = ctcLoss(x, tensor(labels, { dtype: "i32", device }), 8, 8, { reduction: "sum" });
+      loss.backward();
+      expect(await loss.item()).toBe(400);
+      const expected = labels.map((label) => [0, 1, 2, 3].map((c) => expect.closeTo(c === label ? -1 : 0, 6)));
+      expect(await x.grad!.toArray()).toEqual(expected);
+    });
+
     test("labels and lengths that are out of range", async () => {
       const lengths = (values: number[]) => tensor(values, { dtype: "i32", device });
       const wrong = tensor(rows.with(1, [1, 3, 9]), { dtype: "i32", device });
