@@ -28,6 +28,7 @@ export const TRAIN_IMAGE_OPTIONS = {
   blocks: { type: "integer", min: 1, default: 1, help: "resnet: blocks in each of its three stages" },
   ...FIT_OPTIONS,
   epochs: { ...FIT_OPTIONS.epochs, default: 3 },
+  schedule: { ...FIT_OPTIONS.schedule, default: "cosine" },
   ...OUT_OPTION,
   ...RESUME_OPTIONS,
   ...COMMON_OPTIONS,

@@ -3,7 +3,7 @@
 //
 //   x : [gates * hidden, hidden]         W_hh
 //   y : [gates * hidden / 4, hidden]     in vec4s. To go forward, for each gate, k is an element of h; on the way back, k is a gate's
-//
+
 struct Params { gates: u32, hidden: u32, isBackward: u32 }
 var<immediate> params: Params;
 
