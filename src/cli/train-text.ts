@@ -46,9 +46,9 @@ export const TEXT_MODEL_OPTIONS = {
   },
   pooling: {
     type: "string",
-    choices: ["mean", "first", "class"],
+    choices: ["mean", "last", "first", "class"],
     default: "mean",
-    help: "transformer: how a text becomes one vector",
+    help: "how a text becomes one vector; last: lstm, gru, rnn; first, class: transformer",
   },
   layers: { type: "integer", min: 1, help: "transformer (default 2), lstm, gru, rnn (default 1): layers" },
   hidden: {

@@ -47,7 +47,8 @@ export interface TextModelOptions {
   /** Of the Transformer. */
   heads: number;
   feedForward: number;
-  pooling: "mean" | "first" | "class";
+  /** How a text becomes one vector: "last" is for recurrent models, "first" and "class" for the Transformer. */
+  pooling: "mean" | "last" | "first" | "class";
   /** Of the Transformer and the recurrent models. */
   layers: number;
   /** Features of a recurrent state, or filters of each width of the CNN. */
@@ -210,11 +211,25 @@ function buildModel(options: TextModelOptions, vocabSize: number, classes: numbe
   const sizes = { vocabSize, classes };
   switch (model) {
     case "transformer":
+      if (pooling === "last")
+        throw new ValueError("pooling is last, which a transformer has not; expected mean, first or class");
       return new TransformerClassifier({ ...sizes, maxLength, features, heads, layers, feedForward, dropout, pooling });
     case "rnn":
     case "lstm":
     case "gru":
-      return new RecurrentClassifier({ ...sizes, cell: model, features, hidden, layers, bidirectional, dropout });
+      if (pooling !== "mean" && pooling !== "last") {
+        throw new ValueError(`pooling is ${pooling}, which only a transformer has; expected mean or last`);
+      }
+      return new RecurrentClassifier({
+        ...sizes,
+        cell: model,
+        features,
+        hidden,
+        layers,
+        bidirectional,
+        pooling,
+        dropout,
+      });
     case "cnn":
       return new TextCNN({ ...sizes, features, filters: hidden, dropout });
     case "bag-of-words":
