@@ -15,6 +15,7 @@ test("values, defaults and free arguments", () => {
   expect(parse("--epochs", "3", "text", "--lr=1e-3", "--json")).toEqual({
     values: { train: undefined, epochs: 3, lr: 0.001, device: "auto", json: true },
     positionals: ["text"],
+    given: new Set(["epochs", "lr", "json"]),
   });
   expect(parse("--epochs", "3", "--epochs", "4").values.epochs).toBe(4);
   expect(parse("--", "--not-an-option").positionals).toEqual(["--not-an-option"]);
