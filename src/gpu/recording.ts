@@ -20,7 +20,8 @@ export interface RecordedDispatch {
   readonly pipeline: Pipeline;
   readonly bindGroup: GPUBindGroup;
   readonly ranges: readonly Range[];
-  readonly immediates: Uint32Array<ArrayBuffer> | null;
+  /** Packed. */
+  readonly params: Uint32Array<ArrayBuffer> | null;
   readonly groups: number;
 }
 
@@ -110,18 +111,13 @@ export class Recording {
           : `it ran ${b.pipeline.label}, the second time ${label}`;
       }
       if (a.groups !== b.groups) return `${label} ran ${b.groups} workgroups, the second time ${a.groups}`;
-      const word = a.immediates?.findIndex((value, at) => value !== b.immediates![at]) ?? -1;
+      const word = a.params?.findIndex((value, at) => value !== b.params![at]) ?? -1;
       if (word >= 0) {
         const field = params!.fields.findLast(({ wordOffset }) => wordOffset <= word);
         return `${label}: the param "${field!.name}" changed; what changes from step to step has to be a tensor`;
       }
       const range = a.ranges.findIndex((one, at) => !isSame(one, b.ranges[at]!));
-      if (range >= 0) {
-        const name = bindings[range]?.name ?? "params";
-        return name === "params"
-          ? `${label}: its params changed; what changes from step to step has to be a tensor`
-          : `${label}: "${name}" was another tensor the second time`;
-      }
+      if (range >= 0) return `${label}: "${bindings[range]!.name}" was another tensor the second time`;
     }
     return this.commands.length === other.commands.length
       ? null

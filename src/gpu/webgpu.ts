@@ -332,20 +332,17 @@ export class WebGpuDevice implements Device {
     this.#assertAlive();
     const pipeline = this.#pipelines.get(kernel, entry, this.family, constants);
     const scratch: GpuBuffer[] = [];
-    const { bindGroup, ranges, outputs } = this.#bind(pipeline, bind, params, scratch);
-    const immediates =
-      pipeline.params && pipeline.paramsBinding === null ? packParams(pipeline.label, pipeline.params, params) : null;
-    this.#encode({ pipeline, bindGroup, ranges, immediates, groups: Math.min(groups, this.maxGroups) });
-    if (this.#recording) {
-      const dispatch = { pipeline, bindGroup, ranges, groups: Math.min(groups, this.maxGroups) };
-      this.#recording.add({ ...dispatch, immediates: immediates && immediates.slice() });
-    }
+    const words = pipeline.params ? packParams(pipeline.label, pipeline.params, params) : null;
+    const { bindGroup, ranges, outputs } = this.#bind(pipeline, bind, words, scratch);
+    const dispatch = { pipeline, bindGroup, ranges, params: words, groups: Math.min(groups, this.maxGroups) };
+    this.#encode(dispatch);
+    this.#recording?.add({ ...dispatch, params: words && words.slice() });
     for (const output of outputs) output.markWritten();
     for (const buffer of scratch) (buffer.owner?.pool ?? this.#pool).give(buffer);
     if (this.#encoded >= DISPATCHES_PER_SUBMIT) this.flush();
   }
 
-  #encode({ pipeline, bindGroup, immediates, groups }: RecordedDispatch): void {
+  #encode({ pipeline, bindGroup, params, groups }: RecordedDispatch): void {
     if (this.#profiler) this.#endPass();
     const pass = this.#openPass(this.#profiler?.next(pipeline.label, groups));
     if (this.#currentPipeline !== pipeline) {
@@ -357,7 +354,7 @@ export class WebGpuDevice implements Device {
       pass.setBindGroup(0, bindGroup);
       this.#currentBindGroup = bindGroup;
     }
-    if (immediates) pass.setImmediates(0, immediates);
+    if (params && pipeline.paramsBinding === null) pass.setImmediates(0, params);
     pass.dispatchWorkgroups(groups);
     this.counters.dispatches++;
     this.#encoded++;
@@ -367,7 +364,7 @@ export class WebGpuDevice implements Device {
   #bind(
     pipeline: Pipeline,
     bind: Readonly<Record<string, Bindable>>,
-    params: Dispatch["params"],
+    params: Uint32Array<ArrayBuffer> | null,
     scratch: GpuBuffer[],
   ) {
     const outputs: Storage[] = [];
@@ -396,9 +393,7 @@ export class WebGpuDevice implements Device {
       });
     }
     this.#separateReadsFromWrites(pipeline, ranges, scratch);
-    if (pipeline.paramsBinding !== null) {
-      ranges.push(this.#uniform(packParams(pipeline.label, pipeline.params!, params)));
-    }
+    if (params && pipeline.paramsBinding !== null) ranges.push(this.#uniform(params));
 
     let key = `${pipeline.id}`;
     for (const { buffer, offset, size } of ranges) {
