@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { type CheckedOp, checkOp } from "../../../test/check.ts";
 import { checkpoint } from "../../autograd/checkpoint.ts";
-import { type DeviceName, withDevice } from "../../tensor/device.ts";
+import { type DeviceName, deviceNamed, withDevice } from "../../tensor/device.ts";
 import { ones, tensor } from "../creation/creation.ts";
-import { manualSeed } from "../random/generator.ts";
+import { manualSeed, nextHostStream } from "../random/generator.ts";
 import { rand, randn } from "../random/random.ts";
+import { randomWord } from "../random/threefry.ts";
 import { alphaDropout, dropout, dropout1d, dropout2d, featureAlphaDropout } from "./dropout.ts";
 
 for (const shape of [[1], [2], [127], [129], [3, 5, 11], [500], [0]]) {
@@ -26,6 +27,22 @@ test("drops p of the elements and keeps the mean", async () => {
   const kept = y.filter((value) => value !== 0);
   expect(Math.abs(kept.length / n - 0.75)).toBeLessThan(0.01); // 4.6 standard errors
   expect(new Set(kept)).toEqual(new Set([Math.fround(1 / 0.75)]));
+});
+
+test("an element whose random word is p is kept", async () => {
+  manualSeed(7);
+  const { state, stream } = nextHostStream(deviceNamed("webgpu"));
+  const word = randomWord(state, stream, 0);
+  for (const threshold of [word, word + 1]) {
+    for (const [op, shape] of [
+      [dropout, [1]],
+      [dropout1d, [1, 1, 1]],
+    ] as const) {
+      manualSeed(7);
+      const y = await op(ones(shape), { p: threshold / 2 ** 32 }).item();
+      expect(y !== 0, op.name).toBe(threshold === word);
+    }
+  }
 });
 
 test("dropout's gradient uses the forward pass's mask, even after reseeding", async () => {
