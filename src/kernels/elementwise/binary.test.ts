@@ -321,3 +321,39 @@ describe("prelu", () => {
     expect(() => prelu(x.cast("i32"), tensor([1]))).toThrow("prelu: x has dtype i32, expected f32");
   });
 });
+
+test("gradients where a formula divides by 0, and the quotient's of fmod", async () => {
+  const cases: [Op, a: number, b: number, da: number, db: number][] = [
+    [ops.hypot, 0, 0, 0, 0],
+    [ops.hypot, 0, 2, 0, 1],
+    [ops.hypot, 1, 0, 1, 0],
+    [ops.hypot, 2, 0, 1, 0],
+    [ops.atan2, 0, 0, 0, 0],
+    [ops.atan2, 0, 2, 0.5, 0],
+    [ops.atan2, 1, 0, 0, -1],
+    [ops.atan2, 2, 0, 0, -0.5],
+    [ops.logaddexp, 2, 2, 0.5, 0.5],
+    [ops.logaddexp, Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY, 0.5, 0.5],
+    [ops.fmod, 7, 2, 1, -3],
+    [ops.fmod, -7, 2, 1, 3],
+    [ops.fmod, 9, -4, 1, 2],
+  ];
+  for (const device of ["cpu:f64", "cpu", "webgpu"] as const) {
+    for (const [op, x, y, da, db] of cases) {
+      const [a, b] = [x, y].map((value) => tensor([value], { device, requiresGrad: true })) as [Tensor, Tensor];
+      const gradients = grad(op(a, b).sum(), [a, b]);
+      const found = await Promise.all(gradients.map((gradient) => gradient!.item()));
+      expect(
+        found.map((value) => Math.round(value * 1e5) / 1e5 + 0),
+        `${op.name} at ${x}, ${y}`,
+      ).toEqual([da, db]);
+    }
+  }
+});
+
+test("the gradients of more elements than a few workgroups take at once", async () => {
+  for (const size of [1021, 1024]) {
+    const shape = [size];
+    await checkOp(ops.div, [shape, { shape, ...positive }], { tolerance: TOLERANCE, gradientTolerance: GRADIENT });
+  }
+});

@@ -258,3 +258,21 @@ describe("errors", () => {
     expect(() => a.softshrink(x(), Number.NaN)).toThrow("softshrink: lambda is NaN, expected 0 or more");
   });
 });
+
+test("what lies exactly on a threshold", async () => {
+  const cases: [op: (x: Tensor) => Tensor, x: number, y: number, dx: number][] = [
+    [(x) => a.hardshrink(x, 0.5), 0.5, 0, 0],
+    [(x) => a.hardshrink(x, 0.5), -0.5, 0, 0],
+    [(x) => a.softshrink(x, 0.5), 0.5, 0, 0],
+    [(x) => a.softshrink(x, 0.5), -0.5, 0, 0],
+    [(x) => a.threshold(x, 0.25, -3), 0.25, -3, 0],
+  ];
+  for (const device of ["cpu:f64", "cpu", "webgpu"] as const) {
+    for (const [op, at, value, derivative] of cases) {
+      const x = tensor([at], { device, requiresGrad: true });
+      const y = op(x);
+      const [dx] = grad(y.sum(), [x]);
+      expect([(await y.item()) + 0, (await dx!.item()) + 0]).toEqual([value, derivative]);
+    }
+  }
+});
