@@ -167,6 +167,11 @@ describe("masks", () => {
     expect(new Set(await nobody.data())).toEqual(new Set([0]));
   });
 
+  test("none, for queries of zeros", () => {
+    const [q, k, v] = inputs(1, 2, 9, 15, D.fours, D.fours);
+    return checkOp(attention(), [{ shape: q!, range: [0, 0] }, k!, v!]); // means
+  });
+
   for (const causal of [false, true]) {
     test(`of each query a key of its own${causal ? ", causal" : ""}`, () => {
       const mask: InputSpec = {
