@@ -1,5 +1,6 @@
 /**
- * Prints "N passed, N failed, N skipped" over the two parts of the test suite, and fails if a test did.
+ * Prints every failed test with its message, then "N passed, N failed, N skipped" over the two parts of the test suite,
+ * and fails if a test did.
  *
  *     node scripts/count-tests.mjs TEST.json REST.json       vitest's JSON reports of `npm test` and of `npm test -- --rest`
  *
@@ -19,8 +20,12 @@ for (const [path, isSlow] of [
     continue;
   }
   for (const file of JSON.parse(readFileSync(path, "utf8")).testResults) {
-    if (file.status === "failed" && file.assertionResults.every((test) => test.status !== "failed")) count.failed++;
+    if (file.status === "failed" && file.assertionResults.every((test) => test.status !== "failed")) {
+      count.failed++;
+      console.log(`failed: ${file.name}\n${file.message}`);
+    }
     for (const test of file.assertionResults) {
+      if (test.status === "failed") console.log(`failed: ${test.fullName}\n${test.failureMessages.join("\n")}`);
       if (test.status === "passed" || test.status === "failed") count[test.status]++;
       else if (test.tags.includes("slow") === isSlow) count.skipped++;
     }
