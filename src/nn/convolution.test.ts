@@ -90,8 +90,8 @@ test("parameters have PyTorch's names, shapes and distribution", async () => {
   ] as const) {
     for (const parameter of [layer.weight, layer.bias!]) {
       const largest = Math.max(...(await parameter.data()).map(Math.abs));
-      expect(largest).toBeLessThanOrEqual(1 / Math.sqrt(fanIn));
-      expect(largest).toBeGreaterThan(0.8 / Math.sqrt(fanIn));
+      expect(largest).toBeLessThanOrEqual(Math.fround(1 / Math.sqrt(fanIn)));
+      expect(largest).toBeGreaterThan(0.8 / Math.sqrt(fanIn)); // of 16 numbers, all are below once in 36 seeds
     }
   }
 });
