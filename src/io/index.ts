@@ -1,5 +1,6 @@
 /** File formats, as functions between bytes and typed arrays. Runs in Node and in a browser. */
 
+export { type NpyEntry, parseNpy, parseNpz, serializeNpy, serializeNpz } from "./npy.ts";
 export {
   parseSafetensors,
   type Safetensors,
@@ -9,3 +10,4 @@ export {
   toFloat32,
 } from "./safetensors.ts";
 export { parseState, serializeState } from "./state.ts";
+export { fromTensor, toTensor } from "./tensors.ts";

@@ -56,7 +56,8 @@ export function parseState(
   );
 }
 
-function toNumbers(entry: SafetensorsEntry, what: string): ReferenceArray {
+/** The elements as a device holds them. @param what names them in messages @throws DataError if they have no such form */
+export function toNumbers(entry: SafetensorsEntry, what: string): ReferenceArray {
   switch (entry.dtype) {
     case "F32":
     case "F64":
