@@ -45,6 +45,7 @@ export type { BackwardHook, ForwardHook, ForwardPreHook } from "./hooks.ts";
 export * as init from "./init.ts";
 export { type CachedSequence, KeyValueCache } from "./key-value-cache.ts";
 export { Bilinear, Flatten, Identity, Linear, Unflatten } from "./linear.ts";
+export type { LoadOptions, LoadReport, Renaming, ShapeMismatch } from "./load-state.ts";
 export {
   BCELoss,
   BCEWithLogitsLoss,
@@ -71,6 +72,7 @@ export {
   TripletMarginWithDistanceLoss,
 } from "./loss.ts";
 export { Buffer, Module, Parameter, type StateValue, type TensorModule } from "./module.ts";
+export type { NamePattern } from "./names.ts";
 export {
   BatchNorm1d,
   BatchNorm2d,

@@ -141,6 +141,55 @@ describe("loadStateDict", () => {
     expect(await net.firstLayer.weight.toArray()).toEqual([1, 1]);
   });
 
+  test("takes what there is when not strict, and reports the rest", async () => {
+    const [from, to] = [new Net(), new Net()];
+    const state = new Map<string, Tensor>(from.stateDict());
+    state.set("first_layer.weight", tensor([5, 6]));
+    state.delete("running_mean");
+    state.set("extra", zeros([1]));
+    const report = to.loadStateDict(state, { strict: false });
+    expect(report).toEqual({ loaded: NAMES, missing: ["running_mean"], unexpected: ["extra"], mismatched: [] });
+    expect(await to.firstLayer.weight.toArray()).toEqual([5, 6]);
+    state.set("blocks.1.1.weight", zeros([4]));
+    expect(() => to.loadStateDict(state, { strict: false })).toThrow(
+      new ValueError("loadStateDict: blocks.1.1.weight has shape [4], expected [3]"),
+    );
+  });
+
+  test("keeps what has another shape where that is allowed, and says so", async () => {
+    const [from, to] = [new Net(), new Net()];
+    const state = new Map<string, Tensor>(from.stateDict());
+    state.set("blocks.1.1.weight", zeros([7]));
+    state.set("first_layer.weight", tensor([5, 6]));
+    const { mismatched, loaded } = to.loadStateDict(state, { keepMismatched: true });
+    expect(mismatched).toEqual([{ name: "blocks.1.1.weight", found: [7], expected: [3] }]);
+    expect(loaded).not.toContain("blocks.1.1.weight");
+    expect(await to.blocks.modules[1]!.stateDict().get("1.weight")!.toArray()).toEqual([1, 1, 1]);
+    expect(await to.firstLayer.weight.toArray()).toEqual([5, 6]);
+    state.delete("running_mean");
+    expect(() => to.loadStateDict(state, { keepMismatched: true })).toThrow(/^loadStateDict: running_mean is missing$/);
+  });
+
+  test("renames by prefixes, of which the first counts, or by a function", async () => {
+    const net = new Net();
+    const wrapped = new Map([...net.stateDict()].map(([name, value]) => [`module.${name}`, value]));
+    expect(net.loadStateDict(wrapped, { rename: [["module.", ""]] }).loaded.length).toBe(7);
+    const moved = new Map([...net.stateDict()].map(([name, value]) => [name.replace("blocks.", "stages."), value]));
+    const pairs = [
+      ["stages.0", "blocks.0"],
+      ["stages.", "blocks."],
+      ["blocks.", "none."],
+    ] as const;
+    expect(net.loadStateDict(moved, { rename: pairs }).missing).toEqual([]);
+    moved.set("head.weight", zeros([9]));
+    const rename = (name: string) => (name.startsWith("head.") ? null : name.replace("stages.", "blocks."));
+    expect(net.loadStateDict(moved, { rename }).unexpected).toEqual([]);
+    expect(() => net.loadStateDict(net.stateDict(), { rename: () => "first_layer.weight" })).toThrow(
+      "loadStateDict: first_layer.weight and blocks.0.weight are both renamed to first_layer.weight; blocks.0.weight and",
+    );
+    expect(() => net.loadStateDict(net.stateDict(), { stric: false } as object)).toThrow('did you mean "strict"?');
+  });
+
   test("is noticed by a backward that needs the old values", () => {
     const net = new Scale(2);
     const x = tensor([1, 2], { requiresGrad: true });
@@ -193,6 +242,36 @@ describe("what is inside", () => {
     expect([net.firstLayer.weight.grad, await net.byName.left.weight.grad!.toArray()]).toEqual([null, [1, 2]]);
     net.freeze().unfreeze();
     expect(net.parameters().every(({ requiresGrad }) => requiresGrad)).toBe(true);
+  });
+});
+
+describe("freezing by name", () => {
+  const frozen = (net: Net) => [...net.namedParameters()].flatMap(([name, p]) => (p.requiresGrad ? [] : [name]));
+
+  test("means parameters, modules with all inside, or whatever a RegExp finds", () => {
+    const net = new Net();
+    expect(frozen(net.freeze("blocks.1", "first_layer.weight"))).toEqual([NAMES[0], NAMES[2], NAMES[3]]);
+    expect(frozen(net.unfreeze("blocks"))).toEqual([NAMES[0]]);
+    expect(frozen(net.unfreeze().freeze("blocks.*.weight"))).toEqual([NAMES[1]]);
+    expect(frozen(net.unfreeze().freeze("blocks.**.weight", "*.left"))).toEqual(NAMES.slice(1, 5));
+    expect(frozen(net.unfreeze().freeze(/\.[01]\./g))).toEqual([NAMES[1], NAMES[2], NAMES[3], NAMES[5]]);
+    expect(frozen(net.unfreeze().freeze("block*"))).toEqual(NAMES.slice(1, 4));
+  });
+
+  test("finds a shared parameter under each of its names", () => {
+    const net = new Net();
+    net.shared = net.firstLayer;
+    expect(frozen(net.freeze("shared"))).toEqual([NAMES[0]]);
+  });
+
+  test("refuses a pattern that means nothing", () => {
+    const net = new Net();
+    expect(() => net.freeze("blocks.1", "first")).toThrow(/freeze: no parameter's name matches "first"; /);
+    expect(() => net.freeze("blocks.7")).toThrow(
+      'freeze: no parameter\'s name matches "blocks.7"; did you mean "blocks.0"?',
+    );
+    expect(() => net.unfreeze(/head/)).toThrow("unfreeze: no parameter's name matches /head/");
+    expect(frozen(net)).toEqual([]);
   });
 });
 

@@ -11,9 +11,11 @@ import { encode } from "../kernels/creation/creation.ts";
 import { copyInto } from "../kernels/strided-copy/strided-copy.ts";
 import { type DeviceName, deviceNamed } from "../tensor/device.ts";
 import { type DType, elementType } from "../tensor/dtype.ts";
-import { formatShape, type Shape, shapesEqual } from "../tensor/shape.ts";
+import type { Shape } from "../tensor/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { addHook, type BackwardHook, type ForwardHook, type ForwardPreHook, forwardWithHooks, Hooks } from "./hooks.ts";
+import { type LoadOptions, type LoadReport, matchState } from "./load-state.ts";
+import { type NamePattern, selectNames } from "./names.ts";
 import { describe, type ModuleSummary, summarize } from "./summary.ts";
 
 /** A tensor that is trained: a leaf with a gradient, which no scope frees. */
@@ -165,20 +167,45 @@ export abstract class Module {
     return this.train(false);
   }
 
-  /** Keeps all parameters as they are: no gradient flows to them, and those they have are forgotten. @returns itself */
-  freeze(): this {
-    this.zeroGrad();
-    return this.#setRequiresGrad(false);
-  }
-
-  /** Trains all parameters again. @returns itself */
-  unfreeze(): this {
-    return this.#setRequiresGrad(true);
-  }
-
-  #setRequiresGrad(value: boolean): this {
-    for (const parameter of this.parameters()) parameter.requiresGrad = value;
+  /**
+   * Keeps parameters as they are: no gradient flows to them, and those they have are forgotten.
+   *
+   * @param patterns the names of some, or of modules around them; all without any
+   * @returns itself
+   * @throws ValueError for a pattern that no parameter's name matches
+   * @example model.freeze("embedding", "encoder.layers.0"); model.freeze("**.bias", /norm\d/);
+   */
+  freeze(...patterns: NamePattern[]): this {
+    for (const parameter of this.#select("freeze", patterns)) {
+      parameter.grad = null;
+      parameter.requiresGrad = false;
+    }
     return this;
+  }
+
+  /**
+   * Trains parameters again.
+   *
+   * @param patterns as `freeze` takes them
+   * @returns itself
+   * @throws ValueError for a pattern that no parameter's name matches
+   */
+  unfreeze(...patterns: NamePattern[]): this {
+    for (const parameter of this.#select("unfreeze", patterns)) parameter.requiresGrad = true;
+    return this;
+  }
+
+  #select(method: string, patterns: readonly NamePattern[]): Parameter[] {
+    if (patterns.length === 0) return this.parameters();
+    const all = [...this.stateDict()].filter(([, value]) => value instanceof Parameter) as [string, Parameter][];
+    const chosen = new Set(
+      selectNames(
+        method,
+        patterns,
+        all.map(([name]) => name),
+      ),
+    );
+    return all.flatMap(([name, parameter]) => (chosen.has(name) ? [parameter] : []));
   }
 
   /** Has `hook` see, and replace if it likes, the inputs of `forward`. @returns a function that takes the hook away again */
@@ -238,28 +265,25 @@ export abstract class Module {
   }
 
   /**
-   * Takes the values of parameters and persistent buffers from a state dict. Nothing is changed unless all fits.
+   * Takes the values of parameters and persistent buffers from a state dict. Nothing is changed unless all fits that has to.
    *
-   * @param state tensors, or host data with shapes as `io.parseSafetensors` gives it
+   * @param state tensors, or host data with shapes as `io.parseState` gives it
+   * @param options strict (default true), keepMismatched: leaves what has another shape as it is (default false), rename
+   * @returns what was loaded, and what was missing, unexpected or mis-shaped
    * @throws ValueError that lists missing, unexpected and mis-shaped names
+   * @example
+   * model.loadStateDict(state, { rename: [["module.", ""]] }); // written by DataParallel
+   * const { mismatched } = model.loadStateDict(state, { keepMismatched: true }); // all but a head of other classes
    */
-  loadStateDict(state: ReadonlyMap<string, StateValue>): void {
+  loadStateDict(state: ReadonlyMap<string, StateValue>, options: LoadOptions = {}): LoadReport {
     const own = this.stateDict();
-    const problems: string[] = [];
-    for (const [name, tensor] of own) {
-      const value = state.get(name);
-      if (!value) problems.push(`${name} is missing`);
-      else if (!shapesEqual(value.shape, tensor.shape)) {
-        problems.push(`${name} has shape ${formatShape(value.shape)}, expected ${formatShape(tensor.shape)}`);
-      }
+    const { values, report } = matchState(state, own, options);
+    for (const [name, value] of values) {
+      const { storage, device, dtype } = own.get(name)!;
+      if (value instanceof Tensor) copyInto(value, storage);
+      else device.write(storage, encode(toNumbers(value.data), dtype, device.wordBytes));
     }
-    for (const name of state.keys()) if (!own.has(name)) problems.push(`${name} is unexpected`);
-    if (problems.length > 0) throw new ValueError(`loadStateDict: ${problems.join("; ")}`);
-    for (const [name, tensor] of own) {
-      const value = state.get(name)!;
-      if (value instanceof Tensor) copyInto(value, tensor.storage);
-      else tensor.device.write(tensor.storage, encode(toNumbers(value.data), tensor.dtype, tensor.device.wordBytes));
-    }
+    return report;
   }
 
   /** Moves parameters and buffers to a device. Gradients are dropped. @returns itself */
