@@ -505,6 +505,13 @@ export const equivalents: readonly Equivalent[] = [
     reason: "it is multiplied by |x|",
   },
   {
+    file: "src/kernels/losses/multi-margin.wgsl",
+    fn: "forward",
+    line: "!LIST && lane == 0u",
+    becomes: "!LIST && lane == 1u",
+    reason: "every lane has the label, so it does not matter which of them reports it",
+  },
+  {
     file: "src/kernels/losses/regression.ts",
     fn: "f",
     line: "abs(x - t) <= params.p)",

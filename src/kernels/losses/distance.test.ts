@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { checkOp } from "../../../test/check.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { zeros } from "../creation/creation.ts";
+import { tensor, zeros } from "../creation/creation.ts";
 import { cosineEmbeddingLoss, pairwiseDistance, tripletMarginLoss, tripletMarginWithDistanceLoss } from "./distance.ts";
 
 const REDUCTIONS = ["mean", "sum", "none"] as const;
@@ -61,6 +61,22 @@ for (const reduction of REDUCTIONS) {
       ],
       { second: true },
     ));
+}
+
+// As in PyTorch: the gradient goes through where a pair is just as far as it has to be.
+for (const device of ["webgpu", "cpu"] as const) {
+  test(`pairs at the margin, ${device}`, async () => {
+    const x1 = tensor([[1, 0]], { device, requiresGrad: true });
+    const x2 = tensor([[0, 2]], { device, requiresGrad: true });
+    cosineEmbeddingLoss(x1, x2, tensor([-1], { device })).backward();
+    expect([await x1.grad!.toArray(), await x2.grad!.toArray()]).toEqual([[[0, 1]], [[0.5, 0]]]);
+
+    const [anchor, positive, negative] = [0, 1, 2].map((x) => tensor([[x]], { device, requiresGrad: true }));
+    const distance = (x: Tensor, y: Tensor) => x.sub(y).abs().sum(-1);
+    tripletMarginWithDistanceLoss(anchor!, positive!, negative!, { distance, margin: 1 }).backward();
+    const grads = [anchor!, positive!, negative!].map(({ grad }) => grad!.item());
+    expect(await Promise.all(grads)).toEqual([0, 1, -1]);
+  });
 }
 
 test("errors", () => {

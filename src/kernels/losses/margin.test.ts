@@ -65,6 +65,18 @@ test("logits of any size", async () => {
   }
 });
 
+// As in PyTorch: the gradient goes through where a pair is just as far apart as it has to be.
+for (const device of ["webgpu", "cpu"] as const) {
+  test(`a pair of scores at the margin, ${device}`, async () => {
+    const x1 = tensor([1], { device, requiresGrad: true });
+    const x2 = tensor([0.5], { device, requiresGrad: true });
+    const target = tensor([1], { device, requiresGrad: true });
+    marginRankingLoss(x1, x2, target, { margin: 0.5 }).backward();
+    const grads = [x1, x2, target].map(({ grad }) => grad!.item());
+    expect(await Promise.all(grads)).toEqual([-1, 1, -0.5]);
+  });
+}
+
 test("errors", () => {
   const x = zeros([2, 3]);
   expect(() => hingeEmbeddingLoss(x, zeros([3]))).toThrow("hingeEmbeddingLoss: target has shape [3], expected [2, 3]");

@@ -32,14 +32,15 @@ for (const shape of [[1], [4], [5, 3], [2, 8], [3, 9], [66, 2], [2, 64], [2, 65]
   });
 }
 
-const i32 = (values: number[] | number[][], device: "webgpu" | "cpu") => tensor(values, { dtype: "i32", device });
+const i32 = (values: number | number[] | number[][], device: "webgpu" | "cpu") =>
+  tensor(values, { dtype: "i32", device });
 
 for (const device of ["webgpu", "cpu"] as const) {
   test(`a label that is no class, ${device}`, async () => {
     const x = tensor(
       [
         [1, 2],
-        [3, 5],
+        [-3, 5],
       ],
       { device, requiresGrad: true },
     );
@@ -89,6 +90,14 @@ for (const device of ["webgpu", "cpu"] as const) {
       Number.NaN,
       expect.closeTo(5 / 3, 6),
     ]);
+  });
+}
+
+for (const device of ["webgpu", "cpu"] as const) {
+  test(`a class at the margin gets no gradient, ${device}`, async () => {
+    const x = tensor([1, 2, 1.5], { device, requiresGrad: true });
+    multiMarginLoss(x, i32(1, device)).backward();
+    expect(await x.grad!.toArray()).toEqual([0, -Math.fround(1 / 3), Math.fround(1 / 3)]);
   });
 }
 
