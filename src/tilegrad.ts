@@ -34,7 +34,7 @@ export {
 } from "./tensor/device.ts";
 export type { DType, TypedArrayOf } from "./tensor/dtype.ts";
 export { type KernelTime, type Profile, profile, type TraceEvent } from "./tensor/profile.ts";
-export { keep, scope } from "./tensor/scope.ts";
+export { dispose, keep, scope } from "./tensor/scope.ts";
 export type { Shape } from "./tensor/shape.ts";
 export { empty, type NestedArray, Tensor, type TensorOptions } from "./tensor/tensor.ts";
 

@@ -7,7 +7,19 @@ export {
   type PadOptions,
   padSequences,
 } from "./batches.ts";
+export { type Collated, collate } from "./collate.ts";
 export { type Column, type CsvData, type CsvOptions, parseCsv } from "./csv.ts";
+export {
+  ArrayDataset,
+  type BatchPlace,
+  type Collate,
+  concat,
+  type Dataset,
+  type IterableDataset,
+  mapDataset,
+  Subset,
+  TensorDataset,
+} from "./dataset.ts";
 export { type IdxArray, parseIdx } from "./idx.ts";
 export {
   type ImageBatch,
@@ -17,7 +29,16 @@ export {
   type PixelStatistics,
 } from "./images.ts";
 export { LabelSet, type LabelSource } from "./labels.ts";
+export { DataLoader, type DataLoaderOptions, type DataLoaderState } from "./loader.ts";
 export { Random, type RandomState } from "./random.ts";
+export {
+  type BatchSampler,
+  RandomSampler,
+  type Sampler,
+  SequentialSampler,
+  WeightedSampler,
+  type WeightedSamplerOptions,
+} from "./samplers.ts";
 export { randomSplit, type SplitOptions, splitIndices } from "./split.ts";
 export { type TextBatch, type TextBatchOptions, TextDataset } from "./text.ts";
 export {

@@ -1,6 +1,7 @@
 /** Random, repeatable splits of a data set into parts that share nothing and leave nothing out. */
 
 import { checkOptions, ValueError } from "../gpu/errors.ts";
+import { type Dataset, Subset } from "./dataset.ts";
 import { Random } from "./random.ts";
 
 export interface SplitOptions {
@@ -13,16 +14,28 @@ export interface SplitOptions {
 /**
  * Splits items at random.
  *
- * @param items the items; the result refers to them
+ * @param items a list or a data set; the result refers to it
  * @param parts fractions that sum to 1, or counts that sum to the number of items
- * @returns the items of each part, in random order
+ * @returns the items of each part, in random order: lists of a list, subsets of a data set
  * @throws ValueError for parts that do not add up, a part with a share but no item, or a class list of another length
  *
  * @example
  * const [train, valid, test] = randomSplit(rows, [0.8, 0.1, 0.1], { seed: 1, stratify: rows.map((row) => row.label) });
  */
-export function randomSplit<T>(items: readonly T[], parts: readonly number[], options: SplitOptions = {}): T[][] {
-  return splitIndices(items.length, parts, options).map((indices) => Array.from(indices, (i) => items[i]!));
+export function randomSplit<T>(items: readonly T[], parts: readonly number[], options?: SplitOptions): T[][];
+export function randomSplit<T, B>(
+  items: Dataset<T, B>,
+  parts: readonly number[],
+  options?: SplitOptions,
+): Subset<T, B>[];
+export function randomSplit<T, B>(
+  items: readonly T[] | Dataset<T, B>,
+  parts: readonly number[],
+  options: SplitOptions = {},
+): (T[] | Subset<T, B>)[] {
+  return splitIndices(items.length, parts, options).map((indices) =>
+    "get" in items ? new Subset(items, indices) : Array.from(indices, (i) => items[i]!),
+  );
 }
 
 /**

@@ -80,6 +80,21 @@ export function keep<T extends Tensor>(tensor: T): T {
   return tensor;
 }
 
+/**
+ * Frees every tensor in values, looking where `scope` looks: into arrays, sets, maps and plain objects.
+ *
+ * @example
+ * for await (const batch of loader) {
+ *   const loss = scope(() => step(batch));
+ *   dispose(batch, loss);
+ * }
+ */
+export function dispose(...values: unknown[]): void {
+  const tensors = new Set<Tensor>();
+  collectTensors(values, tensors);
+  for (const tensor of tensors) tensor.dispose();
+}
+
 function survivorsOf(result: unknown, tensors: ReadonlySet<Tensor>): Set<Tensor> {
   const survivors = new Set<Tensor>();
   collectTensors(result, survivors);

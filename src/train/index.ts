@@ -15,6 +15,8 @@ export {
 } from "./text-run.ts";
 export {
   type Batch,
+  type BatchLike,
+  type BatchSource,
   type Classifier,
   DivergedError,
   type EpochReport,

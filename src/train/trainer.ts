@@ -28,6 +28,14 @@ export interface Batch {
   readonly size: number;
 }
 
+/** A batch, or its tensors in a list: the module's inputs, and last the labels [batch, ...]. */
+export type BatchLike = Batch | readonly Tensor[];
+
+/** The batches of an epoch from one of them on, both counted from 0; a `DataLoader` is one, or a function. */
+export type BatchSource =
+  | { batches(epoch: number, from?: number): Iterable<BatchLike> | AsyncIterable<BatchLike> }
+  | ((epoch: number, from: number) => Iterable<BatchLike> | AsyncIterable<BatchLike>);
+
 /** A module that scores classes. */
 export type Classifier = Module & { forward(...inputs: Tensor[]): Tensor };
 
@@ -91,9 +99,10 @@ export interface TrainerOptions {
 
 export interface FitOptions {
   readonly epochs: number;
-  /** The batches of an epoch from one of them on, both counted from 0; their tensors are freed after use. */
-  readonly train: (epoch: number, from: number) => Iterable<Batch> | AsyncIterable<Batch>;
-  readonly valid?: (() => Iterable<Batch> | AsyncIterable<Batch>) | undefined;
+  /** Batches whose tensors are freed after use. */
+  readonly train: BatchSource;
+  /** Of which epoch 0 is taken each time. */
+  readonly valid?: BatchSource | undefined;
   /** Stop after so many epochs without a better one. */
   readonly patience?: number | undefined;
   /** Stop after the step that is being taken; `fit` then throws InterruptedError. */
@@ -140,7 +149,7 @@ export class DivergedError extends TilegradError {}
 /** The training was stopped by its signal. */
 export class InterruptedError extends TilegradError {}
 
-type AnyBatches = Iterable<Batch> | AsyncIterable<Batch>;
+type AnyBatches = Iterable<BatchLike> | AsyncIterable<BatchLike>;
 
 export class Trainer {
   readonly #options: Required<Pick<TrainerOptions, "loss" | "reportEvery" | "accumulate">> & TrainerOptions;
@@ -194,7 +203,7 @@ export class Trainer {
         const start = performance.now();
         const before = this.#step;
         if (this.#batch === 0) this.#totals.reset();
-        await this.#trainEpoch(train(this.#epoch, this.#batch), options);
+        await this.#trainEpoch(batchesOf(train, this.#epoch, this.#batch), options);
         const trained = await this.#totals.read(this.#step);
         const metrics = valid ? await this.#validate(valid) : null;
         const best =
@@ -272,8 +281,8 @@ export class Trainer {
     this.#totals.dispose();
   }
 
-  #validate(valid: () => AnyBatches): Promise<Metrics> {
-    return this.#averaged(() => evaluate(this.#options.model, valid(), this.#options.loss));
+  #validate(valid: BatchSource): Promise<Metrics> {
+    return this.#averaged(() => evaluate(this.#options.model, valid, this.#options.loss));
   }
 
   /** Runs `fn` with the averages of the weights in their place, if there are any. */
@@ -338,19 +347,21 @@ export class Trainer {
 /**
  * Averages over all batches, in evaluation mode; the model's mode is given back. Frees the batches' tensors.
  *
+ * @param batches some, or where they come from: then those of epoch 0
  * @param loss averages over the examples of a batch
  * @throws DivergedError if the loss is no finite number
  */
 export async function evaluate(
   model: Classifier,
-  batches: Iterable<Batch> | AsyncIterable<Batch>,
+  batches: AnyBatches | BatchSource,
   loss: (outputs: Tensor, labels: Tensor) => Tensor = crossEntropy,
 ): Promise<Metrics> {
   const { training } = model;
   model.eval();
   const totals = new Totals(model);
   try {
-    for await (const batch of batches) {
+    for await (const like of batchesOf(batches, 0, 0)) {
+      const batch = toBatch(like);
       scope(() =>
         noGrad(() => {
           const outputs = model.forward(...batch.inputs);
@@ -370,11 +381,29 @@ function expectCount(op: string, name: string, value: number): void {
   if (!Number.isInteger(value) || value < 1) throw new ValueError(`${op}: ${name} is ${value}, expected 1 or more`);
 }
 
+function batchesOf(source: AnyBatches | BatchSource, epoch: number, from: number): AnyBatches {
+  if (typeof source === "function") return source(epoch, from);
+  return "batches" in source ? source.batches(epoch, from) : source;
+}
+
+function toBatch(batch: BatchLike): Batch {
+  if (!isTensors(batch)) return batch;
+  const labels = batch.at(-1);
+  if (batch.length < 2 || !labels) {
+    throw new ValueError(
+      `Trainer: a batch is a list of ${batch.length} tensors, expected one input or more, and labels`,
+    );
+  }
+  return { inputs: batch.slice(0, -1), labels, size: labels.shape[0] ?? 1 };
+}
+
+const isTensors = (batch: BatchLike): batch is readonly Tensor[] => Array.isArray(batch);
+
 /** Lists of `size` batches; the last one may be shorter. */
 async function* grouped(batches: AnyBatches, size: number): AsyncIterable<Batch[]> {
   let group: Batch[] = [];
   for await (const batch of batches) {
-    group.push(batch);
+    group.push(toBatch(batch));
     if (group.length < size) continue;
     yield group;
     group = [];
