@@ -17,6 +17,7 @@ export * as io from "./io/index.ts";
 export type { CreationOptions, FromDataOptions } from "./kernels/creation/creation.ts";
 export * from "./kernels/functions.ts";
 export * from "./kernels/ops.ts";
+export * as metrics from "./metrics/index.ts";
 export * as models from "./models/index.ts";
 export * as nn from "./nn/index.ts";
 export * as optim from "./optim/index.ts";

@@ -16,11 +16,12 @@ const LAYERS: Record<string, readonly string[]> = {
   kernels: ["gpu", "tensor", "autograd"],
   nn: ["gpu", "tensor", "autograd", "kernels"],
   optim: ["gpu", "tensor", "autograd", "kernels", "nn"],
+  metrics: ["gpu", "tensor", "autograd", "kernels"],
   data: ["gpu", "tensor", "autograd", "kernels", "io"],
   io: ["gpu", "tensor", "autograd", "kernels"],
   models: ["gpu", "tensor", "autograd", "kernels", "nn", "data"],
-  train: ["gpu", "tensor", "autograd", "kernels", "nn", "optim", "data", "io", "models"],
-  cli: ["gpu", "tensor", "autograd", "kernels", "nn", "optim", "data", "io", "models", "train"],
+  train: ["gpu", "tensor", "autograd", "kernels", "nn", "optim", "metrics", "data", "io", "models"],
+  cli: ["gpu", "tensor", "autograd", "kernels", "nn", "optim", "metrics", "data", "io", "models", "train"],
 };
 
 function filesUnder(folder: string, suffix: string): string[] {
