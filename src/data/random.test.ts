@@ -76,3 +76,38 @@ describe("Random", () => {
     expect(() => Random.fromJSON({ seed: 0, steam: 0, drawn: 0 } as never)).toThrow(/did you mean "stream"/);
   });
 });
+
+describe("a generator of its own for each place", () => {
+  const first = (epoch: number, index: number, seed = 0, stream = 0) =>
+    Random.at({ epoch, index }, seed, stream).uint32();
+
+  it("is the same each time, and another for another place, seed or stream", () => {
+    expect(first(3, 5, 7, 1)).toBe(first(3, 5, 7, 1));
+    const all = [0, 1, 2].flatMap((epoch) =>
+      [0, 1, 2].flatMap((index) => [0, 1].flatMap((seed) => [0, 1].map((stream) => first(epoch, index, seed, stream)))),
+    );
+    expect(new Set(all).size).toBe(36);
+    const state = Random.at({ epoch: 3, index: 5 }).toJSON();
+    expect(Random.fromJSON(state).uint32()).toBe(first(3, 5));
+  });
+
+  it("is evenly spread over places", () => {
+    const mean = Array.from({ length: 2000 }, (_, i) => Random.at({ epoch: i % 7, index: i }).uniform());
+    expect(Math.abs(mean.reduce((a, b) => a + b) / 2000 - 0.5)).toBeLessThan(0.03);
+  });
+
+  it("refuses places that are none", () => {
+    expect(() => Random.at({ epoch: -1, index: 0 })).toThrow("Random: epoch is -1");
+    expect(() => Random.at({ epoch: 0, index: 1.5 })).toThrow("Random: index is 1.5");
+  });
+});
+
+it("normal numbers", () => {
+  const random = new Random(1);
+  const drawn = Array.from({ length: 4000 }, () => random.normal());
+  const mean = drawn.reduce((a, b) => a + b) / 4000;
+  const variance = drawn.reduce((sum, x) => sum + (x - mean) ** 2, 0) / 4000;
+  expect(Math.abs(mean)).toBeLessThan(0.06);
+  expect(Math.abs(variance - 1)).toBeLessThan(0.09);
+  expect(drawn.filter((x) => Math.abs(x) > 1.96).length / 4000).toBeCloseTo(0.05, 1);
+});

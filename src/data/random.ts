@@ -37,6 +37,19 @@ export class Random {
     this.#stream = integerUpTo(2 ** 32 - 1, "stream", stream);
   }
 
+  /**
+   * A generator for one place in a training, an example or batch of an epoch, that owes nothing to any other place: what is
+   * drawn there is the same whether the training ran through or was resumed.
+   *
+   * @param stream as the constructor's; different uses of one place take different streams
+   * @throws ValueError
+   */
+  static at({ epoch, index }: { readonly epoch: number; readonly index: number }, seed = 0, stream = 0): Random {
+    const counters = [integerUpTo(2 ** 32 - 1, "index", index), integerUpTo(2 ** 32 - 1, "epoch", epoch)] as const;
+    const [low, high] = threefry(...keyOf(integerUpTo(Number.MAX_SAFE_INTEGER, "seed", seed)), ...counters);
+    return new Random((high >>> 11) * 2 ** 32 + low, stream);
+  }
+
   /** Restores a generator that was saved with `toJSON`. @throws ValueError */
   static fromJSON(state: RandomState): Random {
     checkOptions("Random.fromJSON", state, ["seed", "stream", "drawn"]);
@@ -62,6 +75,12 @@ export class Random {
     const high = this.uint32() >>> 5;
     const low = this.uint32() >>> 6;
     return (high * 2 ** 26 + low) / 2 ** 53;
+  }
+
+  /** Draws from the normal distribution of mean 0 and deviation 1 (Box and Muller). */
+  normal(): number {
+    const radius = Math.sqrt(-2 * Math.log(1 - this.uniform()));
+    return radius * Math.cos(2 * Math.PI * this.uniform());
   }
 
   /**
@@ -95,8 +114,12 @@ export class Random {
   }
 
   #encrypt(index: number): [number, number] {
-    return threefry(this.#seed % 2 ** 32, Math.floor(this.#seed / 2 ** 32), index / 2, this.#stream);
+    return threefry(...keyOf(this.#seed), index / 2, this.#stream);
   }
+}
+
+function keyOf(seed: number): [number, number] {
+  return [seed % 2 ** 32, Math.floor(seed / 2 ** 32)];
 }
 
 function integerUpTo(most: number, name: string, value: number): number {
