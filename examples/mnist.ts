@@ -40,6 +40,8 @@ const load = async (part: string) => {
 };
 const [train, test] = [await load("train"), await load("t10k")];
 const statistics = train.statistics();
+const trainLoader = new data.DataLoader(train.normalize(statistics), { batchSize: 64, shuffle: true });
+const testLoader = new data.DataLoader(test.normalize(statistics), { batchSize: 500 });
 
 const { device, adapter } = await tg.init();
 tg.manualSeed(0);
@@ -50,7 +52,8 @@ console.log(`${train.length} images, ${model.parameterCount()} parameters, on ${
 for (let epoch = 0; epoch < Number(epochs); epoch++) {
   model.train();
   let step = 0;
-  for (const { images, labels } of train.batches(epoch, { batchSize: 64, ...statistics })) {
+  for await (const batch of trainLoader) {
+    const { inputs: [images], labels } = batch; // biome-ignore format: as it reads
     const loss = tg.scope(() => {
       const loss = tg.crossEntropy(model.forward(images), labels);
       adam.zeroGrad();
@@ -60,15 +63,16 @@ for (let epoch = 0; epoch < Number(epochs); epoch++) {
       return loss;
     });
     if (++step % 100 === 0) console.log(`epoch ${epoch + 1}  step ${step}  loss ${(await loss.item()).toFixed(4)}`);
-    for (const tensor of [images, labels, loss]) tensor.dispose();
+    tg.dispose(batch, loss);
   }
 
   model.eval();
   let correct = 0;
-  for (const { images, labels } of test.batches(0, { batchSize: 500, shuffle: false, ...statistics })) {
+  for await (const batch of testLoader) {
+    const { inputs: [images], labels } = batch; // biome-ignore format: as it reads
     const hits = tg.scope(() => tg.noGrad(() => model.forward(images).argmax(-1).equal(labels).sum()));
     correct += await hits.item();
-    for (const tensor of [images, labels, hits]) tensor.dispose();
+    tg.dispose(batch, hits);
   }
   console.log(`epoch ${epoch + 1}  test accuracy ${((100 * correct) / test.length).toFixed(2)} %`);
 }

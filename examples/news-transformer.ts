@@ -56,8 +56,18 @@ const vocab = data.Vocab.build(
 );
 const [train, test] = ([trainRows, testRows] as const).map(
   ({ texts, labels, rows }, i) =>
-    new data.TextDataset(texts, topics.encode(labels, { file: [trainFile, testFile][i]!, rows }), tokenizer, vocab),
+    new data.TextDataset(
+      texts,
+      topics.encode(labels, { file: [trainFile, testFile][i]!, rows }),
+      tokenizer,
+      vocab,
+      MAX_LENGTH,
+    ),
 ) as [tg.data.TextDataset, tg.data.TextDataset];
+
+const batches = (set: tg.data.TextDataset, batchSize: number, shuffle: boolean) =>
+  new data.DataLoader(set, { batchSampler: new data.BucketSampler(set.lengths, { batchSize, shuffle }) });
+const [trainLoader, testLoader] = [batches(train, 32, true), batches(test, 100, false)];
 
 const { device, adapter } = await tg.init();
 tg.manualSeed(0);
@@ -70,7 +80,8 @@ console.log(
 for (let epoch = 0; epoch < Number(epochs); epoch++) {
   model.train();
   let step = 0;
-  for (const { ids, labels } of train.batches(epoch, { batchSize: 32, maxLength: MAX_LENGTH })) {
+  for await (const batch of trainLoader) {
+    const { inputs: [ids], labels } = batch; // biome-ignore format: as it reads
     const loss = tg.scope(() => {
       const loss = tg.crossEntropy(model.forward(ids), labels);
       adam.zeroGrad();
@@ -80,15 +91,16 @@ for (let epoch = 0; epoch < Number(epochs); epoch++) {
       return loss;
     });
     if (++step % 20 === 0) console.log(`epoch ${epoch + 1}  step ${step}  loss ${(await loss.item()).toFixed(4)}`);
-    for (const tensor of [ids, labels, loss]) tensor.dispose();
+    tg.dispose(batch, loss);
   }
 
   model.eval();
   let correct = 0;
-  for (const { ids, labels } of test.batches(0, { batchSize: 100, maxLength: MAX_LENGTH, shuffle: false })) {
+  for await (const batch of testLoader) {
+    const { inputs: [ids], labels } = batch; // biome-ignore format: as it reads
     const hits = tg.scope(() => tg.noGrad(() => model.forward(ids).argmax(-1).equal(labels).sum()));
     correct += await hits.item();
-    for (const tensor of [ids, labels, hits]) tensor.dispose();
+    tg.dispose(batch, hits);
   }
   console.log(`epoch ${epoch + 1}  test accuracy ${((100 * correct) / test.length).toFixed(2)} %`);
 }

@@ -20,6 +20,18 @@ export interface BatchPlace {
 /** Puts examples together to what a step takes. The tensors it makes are its caller's to free. */
 export type Collate<T, B> = (examples: readonly T[], place: BatchPlace) => B | Promise<B>;
 
+/** Labelled examples, as the Trainer takes them. */
+export interface LabelledBatch<Inputs extends readonly Tensor[] = readonly Tensor[]> {
+  /** What the model takes, [batch, ...] each. */
+  readonly inputs: Inputs;
+  /** i32 [batch] */
+  readonly labels: Tensor<"i32">;
+  /** The number of examples. */
+  readonly size: number;
+  /** Which examples of the data set they are. */
+  readonly indices: Int32Array;
+}
+
 /** Examples by their number. */
 export interface Dataset<T, B = Collated<T>> {
   readonly length: number;

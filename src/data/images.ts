@@ -1,8 +1,8 @@
-/** Labelled images as batches of tensors. */
-import { checkOptions, ValueError } from "../gpu/errors.ts";
+/** Labelled images of one size, whose pixels are bytes until they are put together. */
+import { ValueError } from "../gpu/errors.ts";
 import { tensor } from "../kernels/creation/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { Random } from "./random.ts";
+import { type Dataset, expectIndex, type LabelledBatch } from "./dataset.ts";
 
 export interface ImageShape {
   /** 1 for grey, 3 for red, green and blue. */
@@ -17,44 +17,53 @@ export interface PixelStatistics {
   readonly std: readonly number[];
 }
 
-export interface ImageBatch {
-  /** f32 [batch, channels, height, width], each channel less its mean and divided by its deviation. */
-  readonly images: Tensor<"f32">;
-  /** i32 [batch] */
-  readonly labels: Tensor<"i32">;
-  /** The number of examples. */
-  readonly size: number;
-  /** Which examples of the data set they are. */
-  readonly indices: Int32Array;
+export interface ImageExample {
+  /** [channels, height, width], from 0 to 255; a view of the data set's. */
+  readonly pixels: Uint8Array;
+  readonly label: number;
+  readonly index: number;
 }
 
-export interface ImageBatchOptions extends PixelStatistics {
-  batchSize: number;
-  /** New order in each epoch (default true). */
-  shuffle?: boolean;
-  seed?: number;
-  /** The batch to begin with, to go on within an epoch (default 0). */
-  from?: number;
-}
-
-/** Images of one size, with a class for each. */
-export class ImageDataset {
+/**
+ * Images of one size, with a class for each. A batch's input is f32 [batch, channels, height, width], from 0 to 1 or, of what
+ * `normalize` gives, each channel less its mean and divided by its deviation.
+ *
+ * @example
+ * const loader = new DataLoader(train.normalize(train.statistics()), { batchSize: 64, shuffle: true });
+ * for await (const { inputs: [images], labels } of loader) ...
+ */
+export class ImageDataset implements Dataset<ImageExample, LabelledBatch<readonly [Tensor<"f32">]>> {
   /** Row-major [length, channels, height, width], from 0 to 255. */
   readonly pixels: Uint8Array;
   readonly shape: ImageShape;
   readonly labels: Int32Array;
+  readonly #normalization: PixelStatistics;
 
-  /** @throws ValueError unless there are as many pixels as images of this shape have, and a label for each */
-  constructor(pixels: Uint8Array, shape: ImageShape, labels: Int32Array) {
+  /**
+   * @param normalization of the batches (default: none)
+   * @throws ValueError unless there are as many pixels as images of this shape have, and a label for each
+   */
+  constructor(pixels: Uint8Array, shape: ImageShape, labels: Int32Array, normalization?: PixelStatistics) {
     const size = shape.channels * shape.height * shape.width;
     if (pixels.length !== labels.length * size) {
       throw new ValueError(
         `ImageDataset: there are ${pixels.length} pixels, expected ${labels.length} images x ${size}, one per label`,
       );
     }
+    const { mean, std } = normalization ?? {
+      mean: new Array<number>(shape.channels).fill(0),
+      std: new Array<number>(shape.channels).fill(1),
+    };
+    for (const [name, values] of Object.entries({ mean, std })) {
+      if (values.length === shape.channels) continue;
+      throw new ValueError(
+        `ImageDataset: ${name} has ${values.length} values, expected one for each of ${shape.channels} channels`,
+      );
+    }
     this.pixels = pixels;
     this.shape = shape;
     this.labels = labels;
+    this.#normalization = { mean, std };
   }
 
   get length(): number {
@@ -71,7 +80,12 @@ export class ImageDataset {
       pixels.set(this.pixels.subarray(from * size, (from + 1) * size), i * size);
       labels[i] = this.labels[from]!;
     }
-    return new ImageDataset(pixels, this.shape, labels);
+    return new ImageDataset(pixels, this.shape, labels, this.#normalization);
+  }
+
+  /** The same images, of which batches are normalised. */
+  normalize(statistics: PixelStatistics): ImageDataset {
+    return new ImageDataset(this.pixels, this.shape, this.labels, statistics);
   }
 
   /** The mean and deviation of each channel; a channel that is all the same has the deviation 1. */
@@ -97,50 +111,39 @@ export class ImageDataset {
     return { mean, std };
   }
 
-  /** The batches of an epoch. Each batch's tensors are made when it is asked for, and are the caller's to free. */
-  *batches(epoch: number, options: ImageBatchOptions): Iterable<ImageBatch> {
-    checkOptions("batches", options, ["batchSize", "shuffle", "seed", "from", "mean", "std"]);
-    const { batchSize, shuffle = true, seed = 0, from = 0, mean, std } = options;
-    if (!Number.isInteger(batchSize) || batchSize < 1) {
-      throw new ValueError(`batches: batchSize is ${batchSize}, expected a whole number above 0`);
-    }
-    const { channels, height, width } = this.shape;
-    for (const [name, values] of Object.entries({ mean, std })) {
-      if (values.length !== channels) {
-        throw new ValueError(
-          `batches: ${name} has ${values.length} values, expected one for each of ${channels} channels`,
-        );
-      }
-    }
-    const random = new Random(seed, epoch + 1); // stream 0 is that of splits
-    const order = shuffle ? random.permutation(this.length) : Int32Array.from({ length: this.length }, (_, i) => i);
-    for (let start = from * batchSize; start < order.length; start += batchSize) {
-      const indices = order.slice(start, start + batchSize);
-      yield {
-        images: tensor(this.#normalized(indices, { mean, std }), {
-          shape: [indices.length, channels, height, width],
-        }) as Tensor<"f32">,
-        labels: tensor(
-          indices.map((i) => this.labels[i]!),
-          { dtype: "i32" },
-        ),
-        size: indices.length,
-        indices,
-      };
-    }
+  get(index: number): ImageExample {
+    expectIndex("ImageDataset", index, this.length);
+    const size = this.pixels.length / this.length;
+    const pixels = this.pixels.subarray(index * size, (index + 1) * size);
+    return { pixels, label: this.labels[index]!, index };
   }
 
-  #normalized(indices: Int32Array, { mean, std }: PixelStatistics): Float32Array {
+  collate(examples: readonly ImageExample[]): LabelledBatch<readonly [Tensor<"f32">]> {
+    const { channels, height, width } = this.shape;
+    const values = this.#normalized(examples);
+    const images = tensor(values, { shape: [examples.length, channels, height, width] }) as Tensor<"f32">;
+    return {
+      inputs: [images],
+      labels: tensor(
+        Int32Array.from(examples, ({ label }) => label),
+        { dtype: "i32" },
+      ),
+      size: examples.length,
+      indices: Int32Array.from(examples, ({ index }) => index),
+    };
+  }
+
+  #normalized(examples: readonly ImageExample[]): Float32Array {
+    const { mean, std } = this.#normalization;
     const { channels, height, width } = this.shape;
     const area = height * width;
-    const values = new Float32Array(indices.length * channels * area);
+    const values = new Float32Array(examples.length * channels * area);
     let at = 0;
-    for (const index of indices) {
+    for (const { pixels } of examples) {
       for (let c = 0; c < channels; c++) {
         const scale = 1 / (255 * std[c]!);
         const shift = -mean[c]! / std[c]!;
-        const start = (index * channels + c) * area;
-        for (let i = start; i < start + area; i++) values[at++] = this.pixels[i]! * scale + shift;
+        for (let i = c * area; i < (c + 1) * area; i++) values[at++] = pixels[i]! * scale + shift;
       }
     }
     return values;

@@ -16,19 +16,26 @@ export {
   concat,
   type Dataset,
   type IterableDataset,
+  type LabelledBatch,
   mapDataset,
   Subset,
   TensorDataset,
 } from "./dataset.ts";
 export { type IdxArray, parseIdx } from "./idx.ts";
 export {
-  type ImageBatch,
-  type ImageBatchOptions,
   ImageDataset,
+  type ImageExample,
   type ImageShape,
   type PixelStatistics,
 } from "./images.ts";
 export { LabelSet, type LabelSource } from "./labels.ts";
+export {
+  type LanguageBatch,
+  type LanguageBatchOptions,
+  LanguageDataset,
+  type LanguageDatasetOptions,
+  type LanguageObjective,
+} from "./language.ts";
 export { DataLoader, type DataLoaderOptions, type DataLoaderState } from "./loader.ts";
 export { Random, type RandomState } from "./random.ts";
 export {
@@ -40,7 +47,7 @@ export {
   type WeightedSamplerOptions,
 } from "./samplers.ts";
 export { randomSplit, type SplitOptions, splitIndices } from "./split.ts";
-export { type TextBatch, type TextBatchOptions, TextDataset } from "./text.ts";
+export { TextDataset, type TextExample } from "./text.ts";
 export {
   ByteTokenizer,
   type CharacterOptions,

@@ -1,47 +1,47 @@
-/** Labelled texts as batches of tensors. */
-import { checkOptions, ValueError } from "../gpu/errors.ts";
+/** Labelled texts as sequences of ids. */
+import { ValueError } from "../gpu/errors.ts";
 import { tensor } from "../kernels/creation/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { BucketSampler, padSequences } from "./batches.ts";
+import { padSequences } from "./batches.ts";
+import { type Dataset, expectIndex, type LabelledBatch } from "./dataset.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import type { Vocab } from "./vocab.ts";
 
-/** Examples of similar length. */
-export interface TextBatch {
-  /** i32 [batch, time], 0 where there is padding. */
-  readonly ids: Tensor<"i32">;
-  /** i32 [batch] */
-  readonly labels: Tensor<"i32">;
-  /** The number of examples. */
-  readonly size: number;
-  /** Which examples of the data set they are. */
-  readonly indices: Int32Array;
+export interface TextExample {
+  readonly ids: Int32Array;
+  readonly label: number;
+  readonly index: number;
 }
 
-export interface TextBatchOptions {
-  batchSize: number;
-  /** Longer texts are cut to their first tokens. */
-  maxLength: number;
-  /** New order and new batches in each epoch (default true). */
-  shuffle?: boolean;
-  seed?: number;
-  /** The batch to begin with, to go on within an epoch (default 0). */
-  from?: number;
-}
-
-/** Texts as sequences of ids, with a class for each. Id 0 is the vocabulary's padding. */
-export class TextDataset {
+/**
+ * Texts as sequences of ids, with a class for each. A batch's input is i32 [batch, time], 0 where there is padding, which is
+ * the vocabulary's id 0.
+ *
+ * @example
+ * const batchSampler = new BucketSampler(set.lengths, { batchSize: 64 });   // of texts of similar length
+ * for await (const { inputs: [ids], labels } of new DataLoader(set, { batchSampler })) ...
+ */
+export class TextDataset implements Dataset<TextExample, LabelledBatch<readonly [Tensor<"i32">]>> {
   readonly sequences: readonly Int32Array[];
   readonly labels: Int32Array;
 
-  /** @throws ValueError unless there is one label per text */
-  constructor(texts: readonly string[], labels: Int32Array, tokenizer: Tokenizer, vocab: Vocab) {
+  /**
+   * @param maxLength longer texts are cut to their first tokens (default: none is)
+   * @throws ValueError unless there is one label per text
+   */
+  constructor(
+    texts: readonly string[],
+    labels: Int32Array,
+    tokenizer: Tokenizer,
+    vocab: Vocab,
+    maxLength = Number.POSITIVE_INFINITY,
+  ) {
     if (texts.length !== labels.length) {
       throw new ValueError(
         `TextDataset: there are ${labels.length} labels, expected one for each of ${texts.length} texts`,
       );
     }
-    this.sequences = texts.map((text) => vocab.encode(tokenizer.tokenize(text)));
+    this.sequences = texts.map((text) => vocab.encode(tokenizer.tokenize(text)).slice(0, maxLength));
     this.labels = labels;
   }
 
@@ -49,29 +49,26 @@ export class TextDataset {
     return this.labels.length;
   }
 
-  /**
-   * The batches of an epoch, of texts of similar length. Each batch's tensors are made when it is asked for, and are the
-   * caller's to free.
-   */
-  *batches(epoch: number, options: TextBatchOptions): Iterable<TextBatch> {
-    checkOptions("batches", options, ["batchSize", "maxLength", "shuffle", "seed", "from"]);
-    const { batchSize, maxLength, shuffle = true, seed = 0, from = 0 } = options;
-    const lengths = this.sequences.map(({ length }) => Math.min(length, maxLength));
-    const sampler = new BucketSampler(lengths, { batchSize, shuffle, seed });
-    for (const indices of sampler.batches(epoch).slice(from)) {
-      const { ids, shape } = padSequences(
-        Array.from(indices, (i) => this.sequences[i]!),
-        { maxLength },
-      );
-      yield {
-        ids: tensor(ids, { shape, dtype: "i32" }),
-        labels: tensor(
-          indices.map((i) => this.labels[i]!),
-          { dtype: "i32" },
-        ),
-        size: indices.length,
-        indices,
-      };
-    }
+  /** [length] the tokens of each text. */
+  get lengths(): Int32Array {
+    return Int32Array.from(this.sequences, ({ length }) => length);
+  }
+
+  get(index: number): TextExample {
+    expectIndex("TextDataset", index, this.length);
+    return { ids: this.sequences[index]!, label: this.labels[index]!, index };
+  }
+
+  collate(examples: readonly TextExample[]): LabelledBatch<readonly [Tensor<"i32">]> {
+    const { ids, shape } = padSequences(examples.map(({ ids }) => ids));
+    return {
+      inputs: [tensor(ids, { shape, dtype: "i32" })],
+      labels: tensor(
+        Int32Array.from(examples, ({ label }) => label),
+        { dtype: "i32" },
+      ),
+      size: examples.length,
+      indices: Int32Array.from(examples, ({ index }) => index),
+    };
   }
 }

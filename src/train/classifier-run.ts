@@ -4,7 +4,8 @@ import type { LabelSet } from "../data/labels.ts";
 import { splitIndices } from "../data/split.ts";
 import { DataError } from "../gpu/errors.ts";
 import { softmax } from "../kernels/ops.ts";
-import { Adam } from "../optim/adam.ts";
+import { Adam, type AdamOptions } from "../optim/adam.ts";
+import type { ParameterGroup } from "../optim/optimizer.ts";
 import { LambdaLR, ReduceLROnPlateau } from "../optim/schedules.ts";
 import { defaultDevice } from "../tensor/device.ts";
 import { scope } from "../tensor/scope.ts";
@@ -13,6 +14,8 @@ import type { Progress } from "./progress.ts";
 import { RunFolder } from "./run-folder.ts";
 import {
   type Batch,
+  type BatchSource,
+  batchesOf,
   type Classifier,
   type EpochReport,
   evaluate,
@@ -55,17 +58,20 @@ export interface RunOutput {
 /** Labelled examples of one kind. */
 export interface Examples {
   readonly length: number;
-  /** The batches of an epoch, from batch `from` on. */
-  batches(epoch: number, shuffle: boolean, from?: number): Iterable<Batch>;
+  readonly loader: BatchSource;
+  /** Batches in an epoch, where they do not all have the same number of examples. */
+  readonly batchCount?: number;
 }
 
 export interface ClassifierRun {
-  readonly task: "text" | "image";
+  readonly task: "text" | "image" | "pretrain";
   readonly modelName: string;
   readonly model: Classifier;
   /** What else it takes to use the model again; goes into config.json. */
   readonly config: Readonly<Record<string, unknown>>;
   readonly training: TrainingOptions;
+  /** What is trained, in groups with their own options; by default all parameters alike. */
+  readonly groups?: readonly ParameterGroup<AdamOptions>[] | undefined;
   readonly train: Examples;
   readonly valid: Examples;
   readonly test: Examples | null;
@@ -101,13 +107,13 @@ export async function trainClassifier(run: ClassifierRun, output: RunOutput): Pr
   if (resume) await expectSameData(folder, config);
   if (resume) await folder.rewindLog(resume.progress);
   else await folder.writeJson("config.json", { task, ...config, training });
-  const optimizer = new Adam(model.parameters(), { lr: training.lr, weightDecay: training.weightDecay });
+  const optimizer = new Adam(run.groups ?? model.parameters(), { lr: training.lr, weightDecay: training.weightDecay });
   const trainer = new Trainer({
     model,
     optimizer,
     clipNorm: training.clip > 0 ? training.clip : undefined,
     accumulate: training.accumulate,
-    ...scheduleOf(training, optimizer, train.length),
+    ...scheduleOf(training, optimizer, train),
     onStep: async (report) => {
       progress.step(report);
       await folder.log({ event: "step", ...report });
@@ -126,9 +132,9 @@ export async function trainClassifier(run: ClassifierRun, output: RunOutput): Pr
       epochs: training.epochs,
       train: (epoch, from) => {
         progress.startEpoch(epoch, train.length);
-        return train.batches(epoch, true, from);
+        return batchesOf(train.loader, epoch, from);
       },
-      valid: () => valid.batches(0, false),
+      valid: valid.loader,
       patience: training.patience > 0 ? training.patience : undefined,
       signal,
       resume,
@@ -156,7 +162,7 @@ export async function trainClassifier(run: ClassifierRun, output: RunOutput): Pr
     examplesPerSecond: ((trainer.steps - stepsBefore) * examplesPerStep) / trainingSeconds,
     train: best.train,
     valid: best.valid,
-    test: test ? await evaluate(model, test.batches(0, false)) : null,
+    test: test ? await evaluate(model, test.loader) : null,
   };
   await folder.writeJson("result.json", result);
   return result;
@@ -173,7 +179,7 @@ async function expectSameData(folder: RunFolder, config: ClassifierRun["config"]
   }
 }
 
-function scheduleOf(training: TrainingOptions, optimizer: Adam, examples: number) {
+function scheduleOf(training: TrainingOptions, optimizer: Adam, { length, batchCount }: Examples) {
   const { schedule, warmup, epochs, batch, accumulate } = training;
   if (schedule === "plateau") {
     return {
@@ -182,7 +188,8 @@ function scheduleOf(training: TrainingOptions, optimizer: Adam, examples: number
     };
   }
   if (schedule === "constant" && warmup === 0) return {};
-  const steps = Math.max(1, epochs * Math.ceil(Math.ceil(examples / batch) / accumulate));
+  const batches = batchCount ?? Math.ceil(length / batch);
+  const steps = Math.max(1, epochs * Math.ceil(batches / accumulate));
   const decaySteps = Math.max(1, steps - warmup);
   const decay = (step: number) => {
     const done = Math.min(1, (step - warmup) / decaySteps);
@@ -254,7 +261,7 @@ export async function evaluateClassifier(
   model: Classifier,
   examples: Examples,
 ): Promise<Metrics & { examples: number }> {
-  return { ...(await evaluate(model, examples.batches(0, false))), examples: examples.length };
+  return { ...(await evaluate(model, examples.loader)), examples: examples.length };
 }
 
 /** A class's name with its probability. */

@@ -2,6 +2,7 @@
 import { readImageFolder, readImages } from "../data/image-files-node.ts";
 import { ImageDataset, type ImageShape, type PixelStatistics } from "../data/images.ts";
 import { LabelSet } from "../data/labels.ts";
+import { DataLoader } from "../data/loader.ts";
 import { DataError, ValueError } from "../gpu/errors.ts";
 import { manualSeed } from "../kernels/random/generator.ts";
 import { CNN } from "../models/cnn.ts";
@@ -70,7 +71,10 @@ export async function trainImage(options: ImageRun & RunOutput): Promise<RunResu
   const { labels, train, valid, test } = await readSplits(source, training.seed);
   if (labels.size < 2) throw new DataError(`${source.data}: has one class; a classifier needs two or more`);
   const statistics = train.statistics();
-  const examples = (set: ImageDataset) => imageExamples(set, training.batch, statistics, training.seed);
+  const examples = (set: ImageDataset, shuffle: boolean): Examples => {
+    const options = { batchSize: training.batch, shuffle, seed: training.seed };
+    return { length: set.length, loader: new DataLoader(set.normalize(statistics), options) };
+  };
 
   manualSeed(training.seed);
   const run: ClassifierRun = {
@@ -79,9 +83,9 @@ export async function trainImage(options: ImageRun & RunOutput): Promise<RunResu
     model: buildModel(modelOptions, train.shape, labels.size),
     config: { model: modelOptions, source, shape: train.shape, statistics, labels: labels.toJSON() },
     training,
-    train: examples(train),
-    valid: examples(valid),
-    test: test && examples(test),
+    train: examples(train, true),
+    valid: examples(valid, false),
+    test: test && examples(test, false),
     start,
   };
   const { channels, height, width } = train.shape;
@@ -132,8 +136,8 @@ export class ImageClassifier {
     const set = test ?? train;
     const names = Array.from(set.labels, (label) => labels.name(label));
     const encoded = this.labels.encode(names, { file: folder });
-    const examples = imageExamples(new ImageDataset(set.pixels, set.shape, encoded), batchSize, this.#statistics, 0);
-    return evaluateClassifier(this.#model, examples);
+    const images = new ImageDataset(set.pixels, set.shape, encoded, this.#statistics);
+    return evaluateClassifier(this.#model, { length: set.length, loader: new DataLoader(images, { batchSize }) });
   }
 
   /**
@@ -143,25 +147,15 @@ export class ImageClassifier {
    * @throws DataError for a file that cannot be read
    */
   async predict(files: readonly string[], batchSize = 64): Promise<Prediction[][]> {
-    const set = new ImageDataset(await readImages(files, this.#shape), this.#shape, new Int32Array(files.length));
+    const pixels = await readImages(files, this.#shape);
+    const set = new ImageDataset(pixels, this.#shape, new Int32Array(files.length), this.#statistics);
     const results: Prediction[][] = [];
-    for (const { images, labels } of set.batches(0, { batchSize, shuffle: false, ...this.#statistics })) {
+    for await (const { inputs, labels } of new DataLoader(set, { batchSize })) {
       labels.dispose();
-      results.push(...(await predictBatch(this.#model, [images], this.labels)));
+      results.push(...(await predictBatch(this.#model, inputs, this.labels)));
     }
     return results;
   }
-}
-
-function imageExamples(set: ImageDataset, batchSize: number, statistics: PixelStatistics, seed: number): Examples {
-  return {
-    length: set.length,
-    *batches(epoch, shuffle, from = 0) {
-      for (const { images, labels, size } of set.batches(epoch, { batchSize, shuffle, seed, from, ...statistics })) {
-        yield { inputs: [images], labels, size };
-      }
-    },
-  };
 }
 
 function buildModel(options: ImageModelOptions, shape: ImageShape, classes: number): Classifier {

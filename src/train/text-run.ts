@@ -1,6 +1,8 @@
 /** Text classification from files to a run's folder, and back from the folder to a model that can be used. */
+import { BucketSampler } from "../data/batches.ts";
 import { type CsvData, parseCsv } from "../data/csv.ts";
 import { LabelSet } from "../data/labels.ts";
+import { DataLoader } from "../data/loader.ts";
 import { TextDataset } from "../data/text.ts";
 import { type Tokenizer, tokenizerFromJSON, WordTokenizer } from "../data/tokenizer.ts";
 import { Vocab } from "../data/vocab.ts";
@@ -107,16 +109,12 @@ export async function trainText(options: TextRun & RunOutput): Promise<RunResult
   const { maxLength, vocabSize, minFrequency } = modelOptions;
   const tokens = train.data.texts.map((text) => tokenizer.tokenize(text));
   const vocab = Vocab.build(tokens, { maxSize: vocabSize, minFrequency });
-  const encode = ({ file, data }: Split) => {
+  const encode = ({ file, data }: Split, shuffle: boolean): Examples => {
     const classes = labels.encode(data.labels, { file, rows: data.rows });
-    return textExamples(
-      new TextDataset(data.texts, classes, tokenizer, vocab),
-      training.batch,
-      maxLength,
-      training.seed,
-    );
+    const set = new TextDataset(data.texts, classes, tokenizer, vocab, maxLength);
+    return { length: set.length, loader: bucketed(set, training.batch, shuffle, training.seed) };
   };
-  const sets = { train: encode(train), valid: encode(valid), test: test && encode(test) };
+  const sets = { train: encode(train, true), valid: encode(valid, false), test: test && encode(test, false) };
 
   manualSeed(training.seed);
   const run: ClassifierRun = {
@@ -174,8 +172,8 @@ export class TextClassifier {
   async evaluate(file: string, table: TableOptions, batchSize: number): Promise<Metrics & { examples: number }> {
     const data = await readTable(file, table);
     const encoded = this.labels.encode(data.labels, { file, rows: data.rows });
-    const set = new TextDataset(data.texts, encoded, this.#tokenizer, this.#vocab);
-    return evaluateClassifier(this.#model, textExamples(set, batchSize, this.#maxLength, 0));
+    const set = new TextDataset(data.texts, encoded, this.#tokenizer, this.#vocab, this.#maxLength);
+    return evaluateClassifier(this.#model, { length: set.length, loader: bucketed(set, batchSize, false) });
   }
 
   /**
@@ -184,26 +182,21 @@ export class TextClassifier {
    * @returns for each text every label with its probability, the most probable first
    */
   async predict(texts: readonly string[], batchSize = 64): Promise<Prediction[][]> {
-    const set = new TextDataset(texts, new Int32Array(texts.length), this.#tokenizer, this.#vocab);
+    const labels = new Int32Array(texts.length);
+    const set = new TextDataset(texts, labels, this.#tokenizer, this.#vocab, this.#maxLength);
     const results: Prediction[][] = new Array(texts.length);
-    for (const { ids, labels, indices } of set.batches(0, { batchSize, maxLength: this.#maxLength, shuffle: false })) {
+    for await (const { inputs, labels, indices } of bucketed(set, batchSize, false)) {
       labels.dispose();
-      const predictions = await predictBatch(this.#model, [ids], this.labels);
+      const predictions = await predictBatch(this.#model, inputs, this.labels);
       for (const [row, example] of indices.entries()) results[example] = predictions[row]!;
     }
     return results;
   }
 }
 
-function textExamples(set: TextDataset, batchSize: number, maxLength: number, seed: number): Examples {
-  return {
-    length: set.length,
-    *batches(epoch, shuffle, from = 0) {
-      for (const { ids, labels, size } of set.batches(epoch, { batchSize, maxLength, shuffle, seed, from })) {
-        yield { inputs: [ids], labels, size };
-      }
-    },
-  };
+// Batches of texts of similar length.
+function bucketed(set: TextDataset, batchSize: number, shuffle: boolean, seed = 0) {
+  return new DataLoader(set, { batchSampler: new BucketSampler(set.lengths, { batchSize, shuffle, seed }) });
 }
 
 function buildModel(options: TextModelOptions, vocabSize: number, classes: number): Classifier {

@@ -381,7 +381,8 @@ function expectCount(op: string, name: string, value: number): void {
   if (!Number.isInteger(value) || value < 1) throw new ValueError(`${op}: ${name} is ${value}, expected 1 or more`);
 }
 
-function batchesOf(source: AnyBatches | BatchSource, epoch: number, from: number): AnyBatches {
+/** The batches of an epoch, from one of them on. */
+export function batchesOf(source: AnyBatches | BatchSource, epoch: number, from: number): AnyBatches {
   if (typeof source === "function") return source(epoch, from);
   return "batches" in source ? source.batches(epoch, from) : source;
 }
