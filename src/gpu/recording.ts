@@ -83,7 +83,8 @@ export class Recording {
   }
 
   /**
-   * Says where another recording of the same step differs; what differs would be frozen by a replay.
+   * Says where another recording of the same step, which may have been released, differs; what differs would be frozen
+   * by a replay.
    *
    * @returns null if they do the same
    */
@@ -91,7 +92,7 @@ export class Recording {
     const twin = new Map<GpuBuffer, GpuBuffer>();
     const isSame = (a: Range, b: Range) => {
       if (a.offset !== b.offset || a.size !== b.size) return false;
-      if (a.buffer.owner !== this || b.buffer.owner !== other) return a.buffer === b.buffer;
+      if (!this.owned.has(a.buffer) || !other.owned.has(b.buffer)) return a.buffer === b.buffer;
       if (!twin.has(a.buffer)) twin.set(a.buffer, b.buffer);
       return twin.get(a.buffer) === b.buffer;
     };
@@ -116,7 +117,7 @@ export class Recording {
         const field = params!.fields.findLast(({ wordOffset }) => wordOffset <= word);
         return `${label}: the param "${field!.name}" changed; what changes from step to step has to be a tensor`;
       }
-      const range = a.ranges.findIndex((one, at) => !isSame(one, b.ranges[at]!));
+      const range = bindings.findIndex((_, at) => !isSame(a.ranges[at]!, b.ranges[at]!)); // params are compared above
       if (range >= 0) return `${label}: "${bindings[range]!.name}" was another tensor the second time`;
     }
     return this.commands.length === other.commands.length

@@ -354,7 +354,8 @@ export class WebGpuDevice implements Device {
       pass.setBindGroup(0, bindGroup);
       this.#currentBindGroup = bindGroup;
     }
-    if (params && pipeline.paramsBinding === null) pass.setImmediates(0, params.buffer, params.byteOffset, params.byteLength);
+    if (params && pipeline.paramsBinding === null)
+      pass.setImmediates(0, params.buffer, params.byteOffset, params.byteLength);
     pass.dispatchWorkgroups(groups);
     this.counters.dispatches++;
     this.#encoded++;

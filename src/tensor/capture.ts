@@ -100,7 +100,8 @@ interface CaptureState<R> {
   randomness: StepRandomness | null;
   /** Where the recorded commands read their inputs. */
   inputs: readonly Tensor[] | null;
-  earlier: Recorded<R> | null;
+  /** The first recording, released. */
+  earlier: Recording | null;
   recorded: Recorded<R> | null;
 }
 
@@ -129,21 +130,16 @@ function record<R extends StepResult>(state: CaptureState<R>, device: WebGpuDevi
   eachTensor(result, keep);
   const now = { recording, device, result };
   const { earlier } = state;
-  if (!earlier) {
-    state.earlier = now;
-    return copyOf(result);
-  }
-  const difference = recording.differenceFrom(earlier.recording);
-  forget(earlier);
-  state.earlier = null;
+  const difference = earlier && recording.differenceFrom(earlier);
+  state.earlier = earlier ? null : recording;
   if (difference) {
-    const own = copyOf(result);
     forget(now);
-    eachTensor(own, (tensor) => tensor.dispose());
     throw new CaptureError(`capture: the step did not do the same twice: ${difference}`);
   }
-  state.recorded = now;
-  return copyOf(result);
+  const own = copyOf(result);
+  if (earlier) state.recorded = now;
+  else forget(now); // so that the second recording has its memory
+  return own;
 }
 
 function replay<R extends StepResult>(state: CaptureState<R>, device: WebGpuDevice): R {
@@ -159,7 +155,7 @@ function forget<R extends StepResult>({ recording, device, result }: Recorded<R>
 }
 
 function dispose<R extends StepResult>(state: CaptureState<R>): void {
-  for (const recorded of [state.earlier, state.recorded]) if (recorded) forget(recorded);
+  if (state.recorded) forget(state.recorded);
   for (const input of state.inputs ?? []) input.dispose();
   state.randomness?.dispose();
   Object.assign(state, { calls: 0, randomness: null, inputs: null, earlier: null, recorded: null });

@@ -67,3 +67,23 @@ test("without scope, a loop that reads its loss now and then holds not much more
   const { peak } = await train({ rows: 768, steps: 100, wrap: loose });
   expect(peak).toBeLessThan(Math.max(3 * scoped.peak, 256 * MB));
 });
+
+test("a captured step holds what the plain one holds, and its inputs", async () => {
+  const net = tg.scope(() => new Net());
+  const adam = new tg.optim.Adam(net.parameters());
+  const x = tg.randn([256, 8]);
+  const run = (x: tg.Tensor) => {
+    const loss = net.forward(x).square().mean();
+    adam.zeroGrad();
+    loss.backward();
+    adam.step();
+    return loss;
+  };
+  const held = () => tg.memory().liveBytes + tg.memory().pooledBytes;
+  for (let i = 0; i < 3; i++) tg.scope(() => run(x)).dispose();
+  const plain = held();
+  const step = tg.capture(run);
+  for (let i = 0; i < 5; i++) step(x).dispose();
+  expect(step.isReplaying).toBe(true);
+  expect(held() - plain).toBeLessThan(0.1 * MB); // the least of its buffers has 0.5 MB
+});
