@@ -70,6 +70,67 @@ describe("IDX files", () => {
   });
 });
 
+describe("CIFAR-10", () => {
+  // Images whose pixels are all their number.
+  const batch = (...labels: number[]) =>
+    Uint8Array.from(labels.flatMap((label, i) => [label, ...new Array<number>(3072).fill(i)]));
+
+  test("is read with its classes' names", async () => {
+    await write("data_batch_2.bin", batch(9, 3));
+    await write("data_batch_1.bin", batch(0, 1, 2));
+    await write("test_batch.bin", batch(5));
+    const unnamed = await readImageFolder(folder);
+    expect(unnamed.labels.names).toEqual([..."0123456789"]);
+    expect(unnamed.train.shape).toEqual({ channels: 3, height: 32, width: 32 });
+    expect([...unnamed.train.labels]).toEqual([0, 1, 2, 9, 3]);
+    expect(Array.from({ length: 5 }, (_, i) => unnamed.train.pixels[i * 3072])).toEqual([0, 1, 2, 0, 1]);
+    expect([...unnamed.test!.labels]).toEqual([5]);
+    await write("batches.meta.txt", new TextEncoder().encode(`${[..."zyxwvutsrq"].join("\n")}\n\n`));
+    expect((await readImageFolder(folder, { channels: 3 })).labels.names).toEqual([..."zyxwvutsrq"]);
+  });
+
+  test("that cannot be is refused", async () => {
+    const refused = (message: string, options = {}) =>
+      expect(readImageFolder(folder, options)).rejects.toThrow(message);
+    await write("data_batch_1.bin", batch(0).subarray(1));
+    await refused("data_batch_1.bin: has 3072 bytes, expected a multiple of 3073");
+    await write("data_batch_1.bin", batch(0, 10));
+    await refused("image 1 has the label 10, expected 0 to 9");
+    await write("data_batch_1.bin", batch(0));
+    await write("batches.meta.txt", new TextEncoder().encode("cat\ndog\n"));
+    await refused("batches.meta.txt: has 2 names, expected 10");
+    await refused("its images are in colour and 32 x 32 pixels, and are used as they are", { channels: 1 });
+  });
+});
+
+describe("CSV of pixels", () => {
+  const csv = (name: string, text: string) => write(name, new TextEncoder().encode(text));
+
+  test("is read from a file, or from files of parts", async () => {
+    await csv("train.csv", "label,p0,p1,p2,p3\ncat,1,2,3,4\ndog,5,6,7,8\n");
+    await csv("val.csv", "dog,9,9,9,9\n");
+    await csv("test.csv", "cat,0,0,0,255\ndog,1,1,1,1\n");
+    const all = await readImageFolder(folder);
+    expect(all.labels.names).toEqual(["cat", "dog"]);
+    expect(all.train.shape).toEqual({ channels: 1, height: 2, width: 2 });
+    expect([...all.train.pixels]).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    expect([...all.valid!.labels]).toEqual([1]);
+    expect([...all.test!.pixels]).toEqual([0, 0, 0, 255, 1, 1, 1, 1]);
+    const one = await readImageFolder(join(folder, "train.csv"), { size: { height: 1, width: 4 } });
+    expect(one.train.shape).toEqual({ channels: 1, height: 1, width: 4 });
+    expect([one.valid, one.test]).toEqual([null, null]);
+  });
+
+  test("that cannot be is refused", async () => {
+    await csv("train.csv", "cat,1,2,3,4\ndog,5,6,7,8\n");
+    await csv("test.csv", "cow,0,0,0,0\n");
+    await expect(readImageFolder(folder)).rejects.toThrow('test.csv, line 1: unknown label "cow"');
+    await csv("test.csv", "cow,0\n");
+    await expect(readImageFolder(folder)).rejects.toThrow("expected 4, grey and 2 x 2");
+    await expect(readImageFolder(folder, { channels: 3 })).rejects.toThrow("its images are grey and 2 x 2 pixels");
+  });
+});
+
 describe("a folder per class", () => {
   test("gives planes of pixels, grey where the pictures are", async () => {
     await write("dog/1.png", await picture(3, 2, "#ff0080").png().toBuffer());
@@ -113,7 +174,9 @@ describe("a folder per class", () => {
 
   test("errors name the file and the remedy", async () => {
     const refused = (message: string) => expect(readImageFolder(folder)).rejects.toThrow(message);
-    await refused("has no folders; expected IDX files as those of MNIST, or a folder of pictures per class");
+    await refused(
+      "has no folders; expected IDX files as those of MNIST, CIFAR-10's binary files, train.csv, or a folder of",
+    );
     await write("a/1.png", await picture(3, 2, "#000000").png().toBuffer());
     await write("a/2.png", await picture(4, 2, "#000000").png().toBuffer());
     await refused("2.png: is 4 x 2 pixels, the first picture 3 x 2 pixels; give a size for all with --size");

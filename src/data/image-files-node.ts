@@ -1,6 +1,6 @@
 /**
- * Reads labelled images from a folder in Node: IDX files as MNIST has them, gzipped or not, or a folder of pictures per
- * class. Pictures are decoded by the package "sharp", which is loaded when it is needed.
+ * Reads labelled images in Node: IDX files as MNIST has them, gzipped or not, CIFAR-10's binary files, CSV files of pixels, or
+ * a folder of pictures per class. Pictures are decoded by the package "sharp", which is loaded when it is needed.
  */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -9,16 +9,19 @@ import { gunzip } from "node:zlib";
 import type Sharp from "sharp";
 import { checkOptions, DataError, TilegradError } from "../gpu/errors.ts";
 import { readFileChecked } from "../io/files-node.ts";
+import { CIFAR_SHAPE, parseCifar10 } from "./cifar.ts";
 import { type IdxArray, parseIdx } from "./idx.ts";
 import { ImageDataset, type ImageShape } from "./images.ts";
 import { LabelSet } from "./labels.ts";
 import { quoted } from "./messages.ts";
 import { compareCodePoints } from "./order.ts";
+import { parsePixelCsv } from "./pixel-csv.ts";
+import { decodeUtf8 } from "./utf8.ts";
 
 export interface ImageOptions {
   /** Pictures are scaled and cropped around their middle to so many pixels; default: as the first one is. */
   size?: { readonly height: number; readonly width: number } | undefined;
-  /** 1 for grey, 3 for colour; default: as the first picture is. IDX files are grey. */
+  /** 1 for grey, 3 for colour; default: as the first picture is. IDX files are grey, those of CIFAR-10 in colour. */
   channels?: 1 | 3 | undefined;
 }
 
@@ -33,15 +36,25 @@ export interface ImageFolder {
 /**
  * Reads a folder that holds one of:
  * - `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and the same with `t10k` or `test`, each with `.gz` or without;
+ * - CIFAR-10's `data_batch_1.bin` and so on, `test_batch.bin`, and perhaps `batches.meta.txt` with the classes' names;
+ * - `train.csv`, and perhaps `valid.csv` (or `val.csv`) and `test.csv`, as `parsePixelCsv` reads them;
  * - folders `train`, and perhaps `valid` (or `val`) and `test`, with a folder of pictures per class in each;
  * - a folder of pictures per class.
+ *
+ * In place of the folder it may be one CSV file.
  *
  * @throws DataError for a folder that has none of these, files that are damaged, or pictures of different sizes
  */
 export async function readImageFolder(folder: string, options: ImageOptions = {}): Promise<ImageFolder> {
   checkOptions("readImageFolder", options, ["size", "channels"]);
+  if (/\.csv$/i.test(folder)) return readCsvFiles({ train: folder }, options);
   const names = await listFolder(folder);
   if (names.some((name) => IDX_NAME.test(name))) return readIdxFolder(folder, names, options);
+  if (names.some((name) => CIFAR_NAME.test(name))) return readCifarFolder(folder, names, options);
+  const file = (...known: string[]) =>
+    known.map((name) => join(folder, name)).find((_, i) => names.includes(known[i]!));
+  const csv = { train: file("train.csv"), valid: file("valid.csv", "val.csv"), test: file("test.csv") };
+  if (csv.train !== undefined) return readCsvFiles({ ...csv, train: csv.train }, options);
   const part = (...known: string[]) => names.find((name) => known.includes(name.toLowerCase()));
   const train = part("train", "training");
   if (train === undefined) {
@@ -90,6 +103,7 @@ export async function readImages(files: readonly string[], shape: ImageShape): P
 const FILES_AT_ONCE = 32;
 const PICTURE_NAME = /\.(png|jpe?g|webp|gif|tiff?|avif)$/i;
 const IDX_NAME = /^(train|t10k|test)-(images|labels)[-.]idx[13]-ubyte(\.gz)?$/;
+const CIFAR_NAME = /^data_batch_\d+\.bin$/;
 
 async function listFolder(folder: string): Promise<string[]> {
   try {
@@ -132,10 +146,7 @@ async function readIdxFolder(folder: string, names: readonly string[], options: 
   };
   const train = await readPart("train");
   if (!train) throw new DataError(`${folder}: there are no training images (train-images-idx3-ubyte); add them`);
-  const { height, width } = options.size ?? train.shape;
-  if (options.channels === 3 || height !== train.shape.height || width !== train.shape.width) {
-    throw new DataError(`${folder}: its images are grey and ${sizeText(train.shape)}, and are used as they are`);
-  }
+  expectNoOther(folder, train.shape, options);
   const test = (await readPart("t10k")) ?? (await readPart("test"));
   if (test && (test.shape.height !== train.shape.height || test.shape.width !== train.shape.width)) {
     throw new DataError(`${folder}: test images are ${sizeText(test.shape)}, training images ${sizeText(train.shape)}`);
@@ -158,6 +169,70 @@ async function unpack(file: string, bytes: Uint8Array): Promise<Uint8Array> {
   }
 }
 
+// Images that are not decoded have one shape. @throws DataError where another is asked for
+function expectNoOther(file: string, shape: ImageShape, { size, channels }: ImageOptions): void {
+  const { height, width } = size ?? shape;
+  if ((channels ?? shape.channels) === shape.channels && height === shape.height && width === shape.width) return;
+  const colour = shape.channels === 1 ? "grey" : "in colour";
+  throw new DataError(`${file}: its images are ${colour} and ${sizeText(shape)}, and are used as they are`);
+}
+
+// --- CIFAR-10
+
+const CIFAR_CLASSES = "batches.meta.txt";
+
+async function readCifarFolder(folder: string, names: readonly string[], options: ImageOptions): Promise<ImageFolder> {
+  expectNoOther(folder, CIFAR_SHAPE, options);
+  const read = async (some: readonly string[]) => {
+    const parts = [];
+    for (const name of some) {
+      const file = join(folder, name);
+      parts.push(parseCifar10(await readFileChecked(file), { file }));
+    }
+    const labels = Int32Array.from(parts.flatMap((part) => [...part.labels]));
+    const pixels = new Uint8Array(parts.reduce((sum, part) => sum + part.pixels.length, 0));
+    let start = 0;
+    for (const part of parts) {
+      pixels.set(part.pixels, start);
+      start += part.pixels.length;
+    }
+    return new ImageDataset(pixels, CIFAR_SHAPE, labels);
+  };
+  let classes = Array.from({ length: 10 }, (_, i) => `${i}`);
+  if (names.includes(CIFAR_CLASSES)) {
+    const file = join(folder, CIFAR_CLASSES);
+    const lines = decodeUtf8(await readFileChecked(file), file).split(/\r?\n/);
+    classes = lines.map((line) => line.trim()).filter((line) => line !== "");
+    if (classes.length !== 10)
+      throw new DataError(`${file}: has ${classes.length} names, expected 10, one in each line`);
+  }
+  const test = names.includes("test_batch.bin") ? await read(["test_batch.bin"]) : null;
+  const train = await read(names.filter((name) => CIFAR_NAME.test(name)));
+  return { labels: LabelSet.fromJSON(classes, join(folder, CIFAR_CLASSES)), train, valid: null, test };
+}
+
+// --- CSV
+
+interface CsvFiles {
+  readonly train: string;
+  readonly valid?: string | undefined;
+  readonly test?: string | undefined;
+}
+
+async function readCsvFiles({ train, valid, test }: CsvFiles, { size, channels }: ImageOptions): Promise<ImageFolder> {
+  const asked = size && { channels: channels ?? 1, ...size };
+  const first = parsePixelCsv(await readFileChecked(train), { file: train, shape: asked });
+  expectNoOther(train, first.shape, { channels });
+  const labels = LabelSet.build(first.labels);
+  const read = async (file: string | undefined) => {
+    if (file === undefined) return null;
+    const { pixels, labels: names, rows } = parsePixelCsv(await readFileChecked(file), { file, shape: first.shape });
+    return new ImageDataset(pixels, first.shape, labels.encode(names, { file, rows }));
+  };
+  const trainSet = new ImageDataset(first.pixels, first.shape, labels.encode(first.labels));
+  return { labels, train: trainSet, valid: await read(valid), test: await read(test) };
+}
+
 // --- a folder per class
 
 async function classesOf(folder: string): Promise<LabelSet> {
@@ -165,7 +240,7 @@ async function classesOf(folder: string): Promise<LabelSet> {
   for (const name of await listFolder(folder)) if ((await stat(join(folder, name))).isDirectory()) names.push(name);
   if (names.length > 0) return LabelSet.build(names);
   throw new DataError(
-    `${folder}: has no folders; expected IDX files as those of MNIST, or a folder of pictures per class`,
+    `${folder}: has no folders; expected IDX files as those of MNIST, CIFAR-10's binary files, train.csv, or a folder of pictures per class`,
   );
 }
 

@@ -7,6 +7,7 @@ export {
   type PadOptions,
   padSequences,
 } from "./batches.ts";
+export { type LabelledPixels, parseCifar10 } from "./cifar.ts";
 export { type Collated, collate } from "./collate.ts";
 export { type Column, type CsvData, type CsvOptions, parseCsv } from "./csv.ts";
 export {
@@ -23,6 +24,21 @@ export {
 } from "./dataset.ts";
 export { type IdxArray, parseIdx } from "./idx.ts";
 export {
+  Compose,
+  Cutout,
+  type CutoutOptions,
+  type Fill,
+  type Image,
+  type ImageTransform,
+  imageOf,
+  Normalize,
+  RandomCrop,
+  type RandomCropOptions,
+  RandomErasing,
+  type RandomErasingOptions,
+  RandomHorizontalFlip,
+} from "./image-transforms.ts";
+export {
   ImageDataset,
   type ImageExample,
   type ImageShape,
@@ -37,7 +53,16 @@ export {
   type LanguageObjective,
 } from "./language.ts";
 export { DataLoader, type DataLoaderOptions, type DataLoaderState } from "./loader.ts";
+export { MixUp, type MixUpOptions } from "./mixup.ts";
+export { type PixelCsv, type PixelCsvOptions, parsePixelCsv } from "./pixel-csv.ts";
 export { Random, type RandomState } from "./random.ts";
+export {
+  type AffineOptions,
+  type AffineSampling,
+  affine,
+  RandomAffine,
+  type RandomAffineOptions,
+} from "./random-affine.ts";
 export {
   type BatchSampler,
   RandomSampler,
