@@ -6,6 +6,7 @@ import { InterruptedError } from "../train/trainer.ts";
 import { DEMO_OPTIONS, demoCommand } from "./demo.ts";
 import { DEVICES_OPTIONS, devicesCommand } from "./devices.ts";
 import { formatOptions, type OptionTable, parseOptions, UsageError } from "./options.ts";
+import { PRETRAIN_TEXT_OPTIONS, pretrainTextCommand } from "./pretrain-text.ts";
 import { SetupError, setupVulkan } from "./setup-vulkan.ts";
 import { TRAIN_IMAGE_OPTIONS, trainImageCommand } from "./train-image.ts";
 import { TRAIN_TEXT_OPTIONS, trainTextCommand } from "./train-text.ts";
@@ -30,6 +31,12 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     help: "train a text classifier on CSV files",
     options: TRAIN_TEXT_OPTIONS,
     run: trainTextCommand,
+  },
+  "pretrain text": {
+    arguments: "--data FILE [FILE ...] [options]",
+    help: "train the body of a text classifier on texts without labels",
+    options: PRETRAIN_TEXT_OPTIONS,
+    run: pretrainTextCommand,
   },
   "train image": {
     arguments: "--data DIR [options]",
@@ -72,7 +79,7 @@ async function main(args: readonly string[]): Promise<void> {
     printOverview();
     return;
   }
-  const name = args[0] === "train" ? args.slice(0, 2).join(" ") : args[0]!;
+  const name = args[0] === "train" || args[0] === "pretrain" ? args.slice(0, 2).join(" ") : args[0]!;
   const command = COMMANDS[name];
   if (!command) throw new UsageError(`there is no command "${name}"${didYouMean(name, Object.keys(COMMANDS))}`);
   const rest = args.slice(name.split(" ").length);

@@ -7,4 +7,9 @@ export { RecurrentClassifier, type RecurrentClassifierOptions } from "./recurren
 export { ResNet, type ResNetOptions } from "./resnet.ts";
 export { SequenceToSequence, type SequenceToSequenceOptions } from "./sequence-to-sequence.ts";
 export { TextCNN, type TextCNNOptions } from "./text-cnn.ts";
-export { TransformerClassifier, type TransformerClassifierOptions } from "./transformer-classifier.ts";
+export {
+  type TransformerBodyOptions,
+  TransformerClassifier,
+  type TransformerClassifierOptions,
+} from "./transformer-classifier.ts";
+export { TransformerLanguageModel } from "./transformer-language-model.ts";

@@ -17,10 +17,10 @@ import {
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
-export interface TransformerClassifierOptions {
+/** What the classifier and the language model have in common. */
+export interface TransformerBodyOptions {
   /** Tokens, the padding with id 0 included. */
   vocabSize: number;
-  classes: number;
   /** The longest sequence. */
   maxLength: number;
   /** Features of a token: d (default 128). */
@@ -33,6 +33,12 @@ export interface TransformerClassifierOptions {
   normFirst?: boolean;
   activation?: "relu" | "gelu";
   positions?: "learned" | "sinusoidal";
+  /** Whether a token sees no later ones (default false). */
+  causal?: boolean;
+}
+
+export interface TransformerClassifierOptions extends TransformerBodyOptions {
+  classes: number;
   /**
    * How a sequence becomes one vector: the mean over its tokens (default), the first token's vector, or the vector of a trained
    * token for the class, which stands before all others.
@@ -40,9 +46,8 @@ export interface TransformerClassifierOptions {
   pooling?: "mean" | "first" | "class";
 }
 
-const OPTIONS = [
+export const BODY_OPTIONS = [
   "vocabSize",
-  "classes",
   "maxLength",
   "features",
   "heads",
@@ -52,8 +57,23 @@ const OPTIONS = [
   "normFirst",
   "activation",
   "positions",
-  "pooling",
-] as const;
+  "causal",
+] as const satisfies readonly (keyof TransformerBodyOptions)[];
+
+/** Embedding, positions and encoder, by the names that all models of them have in common. */
+export function transformerBody(op: string, options: TransformerBodyOptions) {
+  const { vocabSize, maxLength, features = 128, heads = 4, layers = 2, dropout = 0.1 } = options;
+  const { feedForward = 2 * features, normFirst = false, activation = "relu", positions = "learned" } = options;
+  checkProbability(op, dropout);
+  // From vectors of length near 1 a small data set teaches faster than from PyTorch's, which are ten times longer.
+  const embedding = new Embedding(vocabSize, features, { paddingIndex: 0, std: 1 / Math.sqrt(features) });
+  const placed =
+    positions === "learned"
+      ? new LearnedPositions(features, maxLength, { dropout })
+      : new SinusoidalPositions(features, { maxLength, dropout });
+  const layer = { feedForward, dropout, normFirst, activation };
+  return { embedding, positions: placed, encoder: new TransformerEncoder(features, heads, layers, layer) };
+}
 
 export class TransformerClassifier extends Module {
   readonly embedding: Embedding;
@@ -63,30 +83,31 @@ export class TransformerClassifier extends Module {
   readonly classToken: Parameter | null; // [d], for pooling "class"
   readonly dropout: number;
   readonly pooling: "mean" | "first" | "class";
+  readonly causal: boolean;
 
   constructor(options: TransformerClassifierOptions) {
     super();
-    checkOptions("TransformerClassifier", options, OPTIONS);
-    const { vocabSize, classes, maxLength, features = 128, heads = 4, layers = 2, dropout = 0.1 } = options;
-    const { feedForward = 2 * features, normFirst = false, activation = "relu" } = options;
-    const { positions = "learned", pooling = "mean" } = options;
+    checkOptions("TransformerClassifier", options, [...BODY_OPTIONS, "classes", "pooling"]);
+    const { classes, pooling = "mean", ...body } = options;
+    const { maxLength, features = 128, dropout = 0.1, causal = false } = options;
     if (pooling !== "mean" && pooling !== "first" && pooling !== "class") {
       throw new ValueError(`TransformerClassifier: pooling is "${pooling}", expected mean, first or class`);
     }
-    checkProbability("TransformerClassifier", dropout);
-    // From vectors of length near 1 a small data set teaches faster than from PyTorch's, which are ten times longer.
-    const std = 1 / Math.sqrt(features);
-    this.embedding = new Embedding(vocabSize, features, { paddingIndex: 0, std });
+    if (causal && pooling !== "mean") {
+      throw new ValueError(
+        `TransformerClassifier: pooling is "${pooling}", expected mean where no token sees later ones`,
+      );
+    }
     const length = pooling === "class" ? maxLength + 1 : maxLength;
-    this.positions =
-      positions === "learned"
-        ? new LearnedPositions(features, length, { dropout })
-        : new SinusoidalPositions(features, { maxLength: length, dropout });
-    this.encoder = new TransformerEncoder(features, heads, layers, { feedForward, dropout, normFirst, activation });
+    const { embedding, positions, encoder } = transformerBody("TransformerClassifier", { ...body, maxLength: length });
+    this.embedding = embedding;
+    this.positions = positions;
+    this.encoder = encoder;
     this.head = new Linear(features, classes);
-    this.classToken = pooling === "class" ? new Parameter(randn([features], { std })) : null;
+    this.classToken = pooling === "class" ? new Parameter(randn([features], { std: 1 / Math.sqrt(features) })) : null;
     this.dropout = dropout;
     this.pooling = pooling;
+    this.causal = causal;
   }
 
   /**
@@ -96,7 +117,8 @@ export class TransformerClassifier extends Module {
   override forward(ids: Tensor): Tensor {
     return scope(() => {
       const [x, isPadding] = this.#withClassToken(this.embedding.forward(ids), equal(ids, 0)); // [b, t, d], [b, t]
-      const encoded = this.encoder.forward(this.positions.forward(x), { keyPaddingMask: isPadding }); // [b, t, d]
+      const masks = { keyPaddingMask: isPadding, isCausal: this.causal };
+      const encoded = this.encoder.forward(this.positions.forward(x), masks); // [b, t, d]
       const pooled = this.pooling === "mean" ? meanOverTokens(encoded, isPadding) : encoded.at(null, 0); // [b, d]
       return this.head.forward(dropout(pooled, { p: this.dropout, training: this.training }));
     });
