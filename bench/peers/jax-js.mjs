@@ -143,6 +143,22 @@ const workloads = {
     return training(parameters, loss, normal([64, 1, 28, 28], 1), oneHot(64, 10));
   },
 
+  mlp() {
+    const parameters = {
+      w1: normal([64, 128], 0.1),
+      b1: zeros(128),
+      w2: normal([128, 128], 0.1),
+      b2: zeros(128),
+      w3: normal([128, 10], 0.1),
+      b3: zeros(10),
+    };
+    const loss = (p, x, y) => {
+      const hidden = nn.relu(linear(nn.relu(linear(x, p.w1, p.b1)), p.w2, p.b2));
+      return crossEntropy(linear(hidden, p.w3, p.b3), y);
+    };
+    return training(parameters, loss, normal([1, 64], 1), oneHot(1, 10));
+  },
+
   lstm() {
     const [batch, time, hidden] = [32, 64, 128];
     const parameters = {

@@ -52,6 +52,27 @@ def cnn():
     )
 
 
+def mlp():
+    return nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 10))
+
+
+class Gpt(nn.Module):
+    def __init__(self, features=384, heads=6, layers=6, vocabulary=65, time=256):
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, features)
+        self.positions = nn.Parameter(torch.randn(time, features) * 0.02)
+        layer = nn.TransformerEncoderLayer(
+            features, heads, 4 * features, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+        )
+        self.blocks = nn.TransformerEncoder(layer, layers, norm=nn.LayerNorm(features))
+        self.head = nn.Linear(features, vocabulary, bias=False)
+        self.register_buffer("mask", nn.Transformer.generate_square_subsequent_mask(time))
+
+    def forward(self, ids):
+        logits = self.head(self.blocks(self.embedding(ids) + self.positions, mask=self.mask))
+        return logits.flatten(0, 1)
+
+
 def training(model, x, labels, clip=None):
     model, x, labels = model.to(DEVICE), x.to(DEVICE), labels.to(DEVICE)
     adam = torch.optim.Adam(model.parameters(), lr=1e-3)
@@ -78,6 +99,8 @@ WORKLOADS = {
     "cnn": lambda: training(cnn(), torch.randn(64, 1, 28, 28), torch.randint(0, 10, (64,))),
     "lstm": lambda: training(Lstm(), torch.randint(0, 5000, (32, 64)), torch.randint(0, 4, (32,)), 1.0),
     "transformer": lambda: training(Transformer(), torch.randint(0, 5000, (32, 128)), torch.randint(0, 4, (32,)), 0.1),
+    "mlp": lambda: training(mlp(), torch.randn(1, 64), torch.randint(0, 10, (1,))),
+    "gpt": lambda: training(Gpt(), torch.randint(0, 65, (12, 256)), torch.randint(0, 65, (12 * 256,))),
 }
 
 

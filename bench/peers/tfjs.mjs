@@ -59,6 +59,17 @@ const workloads = {
     return fitting(model, tf.tensor2d(integers(32 * 64, 5000), [32, 64], "int32"), labels(32, 4));
   },
 
+  mlp() {
+    const model = sequential({
+      layers: [
+        layers.dense({ units: 128, activation: "relu", inputShape: [64] }),
+        layers.dense({ units: 128, activation: "relu" }),
+        layers.dense({ units: 10, activation: "softmax" }),
+      ],
+    });
+    return fitting(model, tf.randomNormal([1, 64]), labels(1, 10));
+  },
+
   // It has no attention layer: written with its ops.
   transformer() {
     const [batch, time, d, heads, inner, vocabulary] = [32, 128, 128, 4, 512, 5000];
@@ -113,5 +124,5 @@ await serve(
     await tf.ready();
     return workloads[workload]();
   },
-  (steps) => (steps === 0 ? {} : { peakBytes: tf.memory().numBytesInGPU ?? tf.memory().numBytes }),
+  (steps) => (steps === 0 ? {} : { memoryBytes: tf.memory().numBytesAllocatedInGPU ?? tf.memory().numBytes }),
 );
