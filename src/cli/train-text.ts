@@ -1,3 +1,4 @@
+import { openSource } from "../train/reuse.ts";
 import {
   readTextRun,
   type TableOptions,
@@ -64,6 +65,26 @@ export const TEXT_MODEL_OPTIONS = {
   "min-frequency": { type: "integer", min: 1, default: 2, help: "rarer tokens count as unknown" },
 } as const satisfies OptionTable;
 
+const REUSE_OPTIONS = {
+  from: {
+    type: "string",
+    value: "DIR",
+    help: "begin with the weights, sizes and vocabulary of this run: of pretrain text, or of train text with any classes",
+  },
+  freeze: {
+    type: "string",
+    value: "NAMES",
+    help: "--from: what is not trained, such as embedding,positions,encoder.layers.0; * stands for a part of a name",
+  },
+  "body-lr": { type: "number", min: 0, help: "--from: the learning rate of all but the head; default: --lr" },
+  "layer-decay": {
+    type: "number",
+    min: 0.001,
+    default: 1,
+    help: "--from: what the rate is multiplied by from each layer to the one below",
+  },
+} as const satisfies OptionTable;
+
 export const TRAIN_TEXT_OPTIONS = {
   train: { type: "string", value: "FILE", help: "CSV or TSV with a text and a label in each row (required)" },
   valid: { type: "string", value: "FILE", help: "rows that choose the best epoch; default: a part of --train" },
@@ -71,6 +92,7 @@ export const TRAIN_TEXT_OPTIONS = {
   ...SPLIT_OPTIONS,
   ...TABLE_OPTIONS,
   ...TEXT_MODEL_OPTIONS,
+  ...REUSE_OPTIONS,
   ...FIT_OPTIONS,
   ...OUT_OPTION,
   ...RESUME_OPTIONS,
@@ -97,8 +119,36 @@ async function textRun(values: Values<typeof TRAIN_TEXT_OPTIONS>, given: Readonl
   return {
     files: { train, valid, test, validFraction: values["valid-fraction"] },
     table: tableOptions("train text", values),
-    model: textModelOptions(values),
+    ...(await modelAndReuse(values, given)),
     training: trainingOptions(values),
+  };
+}
+
+// What the weights of another run leave to choose.
+const FREE_WITH_FROM = ["dropout", "pooling"];
+
+async function modelAndReuse(
+  values: Values<typeof TRAIN_TEXT_OPTIONS>,
+  given: ReadonlySet<string>,
+): Promise<Pick<TextRun, "model" | "reuse">> {
+  const { from, freeze, dropout, "body-lr": bodyLr, "layer-decay": layerDecay } = values;
+  if (from === undefined) {
+    const needing = Object.keys(REUSE_OPTIONS).find((name) => given.has(name));
+    if (needing !== undefined) throw new UsageError(`train text: --${needing} is for --from, which is missing`);
+    return { model: textModelOptions(values) };
+  }
+  const settled = Object.keys(TEXT_MODEL_OPTIONS).find((name) => given.has(name) && !FREE_WITH_FROM.includes(name));
+  if (settled !== undefined) throw new UsageError(`train text: --${settled} is settled by the run that --from names`);
+  const { model } = await openSource(from);
+  const pooling = given.has("pooling") ? (values.pooling as TextModelOptions["pooling"]) : model.pooling;
+  if (pooling !== model.pooling && [pooling, model.pooling].includes("class")) {
+    throw new UsageError(
+      `train text: --pooling is ${pooling}, expected ${model.pooling} as in the run that --from names`,
+    );
+  }
+  return {
+    model: { ...model, pooling, dropout: given.has("dropout") ? dropout : model.dropout },
+    reuse: { from, freeze: freeze?.split(",").map((name) => name.trim()) ?? [], bodyLr, layerDecay },
   };
 }
 

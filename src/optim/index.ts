@@ -14,6 +14,7 @@ export {
   type OptimizerState,
   type ParameterGroup,
 } from "./optimizer.ts";
+export { type GroupRule, type LayerRates, layerRates, parameterGroups } from "./parameter-groups.ts";
 export { RAdam, type RAdamOptions } from "./radam.ts";
 export { RMSprop, type RMSpropOptions } from "./rmsprop.ts";
 export {

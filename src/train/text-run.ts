@@ -28,6 +28,7 @@ import {
   type TrainingOptions,
   trainClassifier,
 } from "./classifier-run.ts";
+import { openSource, type Reuse, reuseGroups, takeWeights } from "./reuse.ts";
 import type { Classifier, Metrics } from "./trainer.ts";
 
 /** How a CSV or TSV file is read. */
@@ -63,6 +64,8 @@ export interface TextModelOptions {
   vocabSize: number;
   /** Rarer tokens are unknown. */
   minFrequency: number;
+  /** Of the Transformer: whether a token sees no later ones, as after a causal pre-training. */
+  causal?: boolean | undefined;
 }
 
 export interface TextFiles {
@@ -79,13 +82,15 @@ export interface TextRun {
   readonly table: TableOptions;
   readonly model: TextModelOptions;
   readonly training: TrainingOptions;
+  /** Begin from another run's weights, with its tokenizer and vocabulary; `model` is then that of `openSource`. */
+  readonly reuse?: Reuse | undefined;
 }
 
 /** The run that a folder's config.json tells of. @throws DataError for a folder that is not that of a text run */
 export async function readTextRun(path: string): Promise<TextRun> {
   const { config } = await openRun(path, "text");
-  const { files, table, model, training } = config as unknown as TextRun;
-  return { files, table, model, training };
+  const { files, table, model, training, reuse } = config as unknown as TextRun;
+  return { files, table, model, training, reuse };
 }
 
 interface Split {
@@ -99,28 +104,34 @@ interface Split {
  * @throws DataError for a file that cannot be used; nothing is written then
  */
 export async function trainText(options: TextRun & RunOutput): Promise<RunResult> {
-  const { files, table, model: modelOptions, training } = options;
+  const { files, table, model: modelOptions, training, reuse } = options;
   const start = performance.now();
   const { train, valid, test } = await readSplits(files, table, training.seed);
   const labels = LabelSet.build(train.data.labels);
   if (labels.size < 2)
     throw new DataError(`${train.file}: every row has the label "${labels.name(0)}"; a classifier needs two or more`);
-  const tokenizer = new WordTokenizer();
-  const { maxLength, vocabSize, minFrequency } = modelOptions;
-  const tokens = train.data.texts.map((text) => tokenizer.tokenize(text));
-  const vocab = Vocab.build(tokens, { maxSize: vocabSize, minFrequency });
+  // A run that goes on has what it took from the other one in its own folder.
+  const source = reuse ? await openSource(options.resume ? options.out : reuse.from) : null;
+  const { tokenizer, vocab } = source ?? buildVocab(train.data.texts, modelOptions);
+  const { maxLength } = modelOptions;
   const encode = ({ file, data }: Split, shuffle: boolean): Examples => {
     const classes = labels.encode(data.labels, { file, rows: data.rows });
     const set = new TextDataset(data.texts, classes, tokenizer, vocab, maxLength);
-    return { length: set.length, loader: bucketed(set, training.batch, shuffle, training.seed) };
+    return {
+      length: set.length,
+      loader: bucketed(set, training.batch, shuffle, training.seed),
+      inspection: { names: labels.names, labels: classes, show: (i) => ({ text: excerpt(data.texts[i]!) }) },
+    };
   };
   const sets = { train: encode(train, true), valid: encode(valid, false), test: test && encode(test, false) };
 
   manualSeed(training.seed);
+  const model = buildModel(modelOptions, vocab.size, labels.size);
+  const taken = source && !options.resume ? await takeWeights(source, model, labels.toJSON()) : null;
   const run: ClassifierRun = {
     task: "text",
     modelName: modelOptions.model,
-    model: buildModel(modelOptions, vocab.size, labels.size),
+    model,
     config: {
       model: modelOptions,
       files,
@@ -128,13 +139,22 @@ export async function trainText(options: TextRun & RunOutput): Promise<RunResult
       labels: labels.toJSON(),
       tokenizer: tokenizer.toJSON(),
       vocab: vocab.toJSON(),
+      reuse,
     },
     training,
+    groups: reuse && reuseGroups(model, reuse, training.lr),
     ...sets,
     start,
   };
   options.log(describeRun(run, "texts", `${labels.size} classes, ${vocab.size} tokens`));
+  if (taken) options.log(taken);
   return trainClassifier(run, options);
+}
+
+function buildVocab(texts: readonly string[], { vocabSize, minFrequency }: TextModelOptions) {
+  const tokenizer = new WordTokenizer();
+  const tokens = texts.map((text) => tokenizer.tokenize(text));
+  return { tokenizer, vocab: Vocab.build(tokens, { maxSize: vocabSize, minFrequency }) };
 }
 
 /** A trained text classifier. */
@@ -199,14 +219,31 @@ function bucketed(set: TextDataset, batchSize: number, shuffle: boolean, seed = 
   return new DataLoader(set, { batchSampler: new BucketSampler(set.lengths, { batchSize, shuffle, seed }) });
 }
 
+const LONGEST_EXCERPT = 600;
+
+function excerpt(text: string): string {
+  return text.length > LONGEST_EXCERPT ? `${text.slice(0, LONGEST_EXCERPT)}…` : text;
+}
+
 function buildModel(options: TextModelOptions, vocabSize: number, classes: number): Classifier {
   const { model, features, heads, layers, hidden, bidirectional, feedForward, dropout, pooling, maxLength } = options;
+  const { causal = false } = options;
   const sizes = { vocabSize, classes };
   switch (model) {
     case "transformer":
       if (pooling === "last")
         throw new ValueError("pooling is last, which a transformer has not; expected mean, first or class");
-      return new TransformerClassifier({ ...sizes, maxLength, features, heads, layers, feedForward, dropout, pooling });
+      return new TransformerClassifier({
+        ...sizes,
+        maxLength,
+        features,
+        heads,
+        layers,
+        feedForward,
+        dropout,
+        pooling,
+        causal,
+      });
     case "rnn":
     case "lstm":
     case "gru":
