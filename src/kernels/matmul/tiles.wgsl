@@ -4,14 +4,13 @@
 // axis, and each thread adds the products of its rows and columns.
 
 const DEPTH = 16u;
-// Rows and columns of a tile: a multiple of 4 BLOCKS.
+// Rows and columns of a tile: a multiple of 4 BLOCKS, and at least 16 BLOCKS^2, so that there is a thread for each block of a strip.
 override TILE: u32;
 // A thread has BLOCKS x BLOCKS blocks of 4 x 4 sums: 1 or 2 each way.
 override BLOCKS: u32;
 override QUADS: u32 = TILE / 4;
 override THREADS: u32 = (QUADS / BLOCKS) * (QUADS / BLOCKS);
 override STRIP_BLOCKS: u32 = QUADS * (DEPTH / 4);
-override COPIES: u32 = (STRIP_BLOCKS + THREADS - 1) / THREADS; // per thread and strip
 
 // [DEPTH, QUADS], where the place of quad q in line k is q ^ swizzle(k).
 var<workgroup> stripA: array<vec4f, DEPTH * QUADS>;
@@ -71,27 +70,24 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
 // Copies op(A)[tile.row .., k ..] and op(B)[k .., tile.col ..] in blocks of 4 x 4. Neighbouring threads take neighbouring blocks of
 // a line; where there are more threads than blocks, half of them copy from A and the others from B.
 fn copyStrips(tile: Tile, k: u32, thread: u32) {
-  for (var copy = 0u; copy < COPIES; copy++) {
-    let i = copy * THREADS + thread;
-    if (i < STRIP_BLOCKS) {
-      let at = placeInStrip(i, TRANSPOSE_A);
-      let block = blockOfA(tile, tile.row + 4u * at.x, k + 4u * at.y);
-      let first = 4u * at.y * QUADS + (at.x ^ swizzle(4u * at.y));
-      stripA[first] = block[0];
-      stripA[first + QUADS] = block[1];
-      stripA[first + 2u * QUADS] = block[2];
-      stripA[first + 3u * QUADS] = block[3];
-    }
-    let j = copy * THREADS + THREADS - 1u - thread;
-    if (j < STRIP_BLOCKS) {
-      let at = placeInStrip(j, !TRANSPOSE_B);
-      let block = blockOfB(tile, k + 4u * at.y, tile.col + 4u * at.x);
-      let first = 4u * at.y * QUADS + (at.x ^ swizzle(4u * at.y));
-      stripB[first] = block[0];
-      stripB[first + QUADS] = block[1];
-      stripB[first + 2u * QUADS] = block[2];
-      stripB[first + 3u * QUADS] = block[3];
-    }
+  if (thread < STRIP_BLOCKS) {
+    let at = placeInStrip(thread, TRANSPOSE_A);
+    let block = blockOfA(tile, tile.row + 4u * at.x, k + 4u * at.y);
+    let first = 4u * at.y * QUADS + (at.x ^ swizzle(4u * at.y));
+    stripA[first] = block[0];
+    stripA[first + QUADS] = block[1];
+    stripA[first + 2u * QUADS] = block[2];
+    stripA[first + 3u * QUADS] = block[3];
+  }
+  let j = THREADS - 1u - thread;
+  if (j < STRIP_BLOCKS) {
+    let at = placeInStrip(j, !TRANSPOSE_B);
+    let block = blockOfB(tile, k + 4u * at.y, tile.col + 4u * at.x);
+    let first = 4u * at.y * QUADS + (at.x ^ swizzle(4u * at.y));
+    stripB[first] = block[0];
+    stripB[first + QUADS] = block[1];
+    stripB[first + 2u * QUADS] = block[2];
+    stripB[first + 3u * QUADS] = block[3];
   }
 }
 
