@@ -1,6 +1,12 @@
 /** Data for training: from files to batches of tensors. Runs in Node and in a browser. */
 
 export {
+  type AugmentedBatch,
+  type AugmentedExample,
+  AugmentedImages,
+  type AugmentedImagesOptions,
+} from "./augmented-images.ts";
+export {
   BucketSampler,
   type BucketSamplerOptions,
   type PaddedBatch,

@@ -1,4 +1,5 @@
 /** Image classification from a folder to a run's folder, and back from there to a model that can be used. */
+import { AugmentedImages } from "../data/augmented-images.ts";
 import { readImageFolder, readImages } from "../data/image-files-node.ts";
 import { ImageDataset, type ImageShape, type PixelStatistics } from "../data/images.ts";
 import { LabelSet } from "../data/labels.ts";
@@ -8,6 +9,7 @@ import { manualSeed } from "../kernels/random/generator.ts";
 import { CNN } from "../models/cnn.ts";
 import { MLP } from "../models/mlp.ts";
 import { ResNet } from "../models/resnet.ts";
+import { type AugmentOptions, augmentation } from "./augment.ts";
 import {
   type ClassifierRun,
   describeRun,
@@ -23,7 +25,7 @@ import {
   type TrainingOptions,
   trainClassifier,
 } from "./classifier-run.ts";
-import type { Classifier, Metrics } from "./trainer.ts";
+import type { BatchSource, Classifier, Metrics } from "./trainer.ts";
 
 export const IMAGE_MODELS = ["cnn", "resnet", "mlp"] as const;
 
@@ -49,6 +51,8 @@ export interface ImageSource {
 /** What an image run is, but for where it writes. */
 export interface ImageRun {
   readonly source: ImageSource;
+  /** Random changes of the training images. */
+  readonly augment?: AugmentOptions | undefined;
   readonly model: ImageModelOptions;
   readonly training: TrainingOptions;
 }
@@ -56,8 +60,8 @@ export interface ImageRun {
 /** The run that a folder's config.json tells of. @throws DataError for a folder that is not that of an image run */
 export async function readImageRun(path: string): Promise<ImageRun> {
   const { config } = await openRun(path, "image");
-  const { source, model, training } = config as unknown as ImageRun;
-  return { source, model, training };
+  const { source, augment, model, training } = config as unknown as ImageRun;
+  return { source, augment, model, training };
 }
 
 /**
@@ -66,26 +70,33 @@ export async function readImageRun(path: string): Promise<ImageRun> {
  * @throws DataError for a folder or files that cannot be used; nothing is written then
  */
 export async function trainImage(options: ImageRun & RunOutput): Promise<RunResult> {
-  const { source, model: modelOptions, training } = options;
+  const { source, augment, model: modelOptions, training } = options;
   const start = performance.now();
   const { labels, train, valid, test } = await readSplits(source, training.seed);
   if (labels.size < 2) throw new DataError(`${source.data}: has one class; a classifier needs two or more`);
   const statistics = train.statistics();
-  const examples = (set: ImageDataset, shuffle: boolean): Examples => {
-    const options = { batchSize: training.batch, shuffle, seed: training.seed };
-    return { length: set.length, loader: new DataLoader(set.normalize(statistics), options) };
-  };
+  const { batch: batchSize, seed } = training;
+  const examples = (set: ImageDataset): Examples => ({
+    length: set.length,
+    loader: new DataLoader(set.normalize(statistics), { batchSize }),
+  });
+  const shuffled = { batchSize, shuffle: true, seed };
+  let loader: BatchSource = new DataLoader(train.normalize(statistics), shuffled);
+  if (augment) {
+    const { transform, mixUp } = augmentation(augment, train.shape, statistics, labels.size);
+    loader = new DataLoader(new AugmentedImages(train, transform, { seed, mixUp }), shuffled);
+  }
 
   manualSeed(training.seed);
   const run: ClassifierRun = {
     task: "image",
     modelName: modelOptions.model,
     model: buildModel(modelOptions, train.shape, labels.size),
-    config: { model: modelOptions, source, shape: train.shape, statistics, labels: labels.toJSON() },
+    config: { model: modelOptions, source, augment, shape: train.shape, statistics, labels: labels.toJSON() },
     training,
-    train: examples(train, true),
-    valid: examples(valid, false),
-    test: test && examples(test, false),
+    train: { length: train.length, loader },
+    valid: examples(valid),
+    test: test && examples(test),
     start,
   };
   const { channels, height, width } = train.shape;
