@@ -106,11 +106,8 @@ export function parseCsv(bytes: Uint8Array, options: CsvOptions = {}): CsvData {
  * @throws DataError if the file is empty, not UTF-8, ragged, or has a quote out of place
  */
 export function parseRecords(bytes: Uint8Array, options: RecordOptions = {}): Records {
-  const { file = "CSV", quotes = true } = options;
-  const { delimiter = /\.(tsv|tab)$/i.test(file) ? "\t" : "," } = options;
-  if (!/^[\t !#-~]$/.test(delimiter)) {
-    throw new ValueError(`parseRecords: delimiter is ${quoted(delimiter)}, expected one ASCII character, not a quote`);
-  }
+  const { file = "CSV" } = options;
+  const format = csvFormat(options);
   const content = withoutByteOrderMark(bytes);
   const text = decodeUtf8(bytes, file);
   const lineAt = lineCounter(content);
@@ -120,12 +117,7 @@ export function parseRecords(bytes: Uint8Array, options: RecordOptions = {}): Re
 
   try {
     parse(text, {
-      delimiter,
-      quote: quotes ? '"' : null,
-      escape: quotes ? '"' : null,
-      record_delimiter: ["\r\n", "\n", "\r"],
-      relax_column_count: true, // counted below, where the first record's line is known
-      skip_empty_lines: true,
+      ...format,
       on_record: (record: string[], { bytes: recordEnd }) => {
         lines.push(lineAt(skipLineBreaks(content, end)));
         records.push(record);
@@ -135,38 +127,77 @@ export function parseRecords(bytes: Uint8Array, options: RecordOptions = {}): Re
     });
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
-    const { offset, fault } = findQuoteAtFault(content, skipLineBreaks(content, end), delimiter);
-    throw new DataError(
-      `${place(file, lineAt(offset), records.length + 1)}: ${fault}; ` +
-        'close the field and write each quote inside it twice (""), or read quotes as plain characters with --no-quotes',
-    );
+    const { offset, fault } = findQuoteAtFault(content, skipLineBreaks(content, end), format.delimiter);
+    throw new DataError(`${place(file, lineAt(offset), records.length + 1)}: ${fault}; ${QUOTE_REMEDY}`);
   }
 
   if (records.length === 0) throw new DataError(`${file}: is empty; expected rows of a text and a label`);
-  const expected = records[0]!.length;
-  for (const [i, { length }] of records.entries()) {
-    if (length === expected) continue;
-    const remedy = `put a field that contains ${quoted(delimiter)} or a line break in double quotes`;
-    throw new DataError(
-      `${place(file, lines[i]!, i + 1)}: has ${length} ${length === 1 ? "field" : "fields"}, expected ${expected} ` +
-        `as in line ${lines[0]}; ${wrongDelimiter(records[0]!) ?? remedy}`,
-    );
-  }
+  const first = { record: records[0]!, line: lines[0]! };
+  for (const [i, record] of records.entries()) expectFields(record, first, place(file, lines[i]!, i + 1), options);
   return { records, lines };
+}
+
+export const QUOTE_REMEDY =
+  'close the field and write each quote inside it twice (""), or read quotes as plain characters with --no-quotes';
+
+/** How csv-parse reads records. @throws ValueError for a delimiter that cannot be one */
+export function csvFormat({ file = "", quotes = true, delimiter = delimiterOf(file) }: RecordOptions) {
+  if (!/^[\t !#-~]$/.test(delimiter)) {
+    throw new ValueError(`parseRecords: delimiter is ${quoted(delimiter)}, expected one ASCII character, not a quote`);
+  }
+  return {
+    delimiter,
+    quote: quotes ? '"' : null,
+    escape: quotes ? '"' : null,
+    record_delimiter: ["\r\n", "\n", "\r"],
+    relax_column_count: true, // expectFields counts them, where the first record's line is known
+    skip_empty_lines: true,
+  };
+}
+
+function delimiterOf(file: string): string {
+  return /\.(tsv|tab)$/i.test(file) ? "\t" : ",";
+}
+
+/** @throws DataError unless a record has as many fields as the first one */
+export function expectFields(
+  { length }: string[],
+  first: { readonly record: string[]; readonly line: number },
+  where: string,
+  options: RecordOptions,
+): void {
+  const expected = first.record.length;
+  if (length === expected) return;
+  const remedy = `put a field that contains ${quoted(csvFormat(options).delimiter)} or a line break in double quotes`;
+  throw new DataError(
+    `${where}: has ${length} ${length === 1 ? "field" : "fields"}, expected ${expected} as in line ${first.line}; ` +
+      (wrongDelimiter(first.record) ?? remedy),
+  );
 }
 
 // The columns' names, or null if the first record is data.
 function readHeader(first: string[], { header = "auto", textColumn, labelColumn }: CsvOptions): string[] | null {
   const names = first.map((name) => name.trim());
   if (header !== "auto") return header ? names : null;
-  const isGivenByName = (column?: Column | null) => typeof column === "string" && !/^\d+$/.test(column);
-  if (isGivenByName(textColumn) || isGivenByName(labelColumn)) return names;
+  if (isName(textColumn) || isName(labelColumn)) return names;
   const hasDefault = (name: string) => names.some((other) => other.toLowerCase() === name);
   const named = (textColumn === undefined && hasDefault("text")) || (labelColumn === undefined && hasDefault("label"));
   return named ? names : null;
 }
 
-function findColumn(wanted: Column, flag: string, first: string[], names: string[] | null, where: string): number {
+/** Whether a column is given by its name: digits are an index. */
+export function isName(column?: Column | null): boolean {
+  return typeof column === "string" && !/^\d+$/.test(column);
+}
+
+/** The index of a column. @param flag what to change where it cannot be found @throws DataError */
+export function findColumn(
+  wanted: Column,
+  flag: string,
+  first: string[],
+  names: string[] | null,
+  where: string,
+): number {
   const matches = (same: (name: string) => boolean) => (names ?? []).flatMap((name, i) => (same(name) ? [i] : []));
   const exact = matches((name) => name === wanted);
   const found = exact.length > 0 ? exact : matches((name) => name.toLowerCase() === String(wanted).toLowerCase());
@@ -196,8 +227,8 @@ function wrongDelimiter(first: string[]): string | undefined {
   return other && `the fields seem to be separated by ${quoted(other)}: say so with --delimiter`;
 }
 
-// A header taken for data would become a class of its own, which no other row has.
-function refuseLikelyHeader(records: string[][], label: number, where: string): void {
+/** A header taken for data would become a class of its own, which no other row has. @throws DataError if it looks so */
+export function refuseLikelyHeader(records: string[][], label: number, where: string): void {
   const [first, ...others] = records.map((record) => record[label]!);
   const classes = new Set(others);
   if (classes.has(first!) || classes.size === others.length) return;

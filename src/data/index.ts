@@ -28,6 +28,16 @@ export {
   Subset,
   TensorDataset,
 } from "./dataset.ts";
+export {
+  type Field,
+  LabelField,
+  type Learning,
+  NumberField,
+  type NumberFieldOptions,
+  TextField,
+  type TextFieldOptions,
+  ValueField,
+} from "./fields.ts";
 export { type IdxArray, parseIdx } from "./idx.ts";
 export {
   Compose,
@@ -78,6 +88,8 @@ export {
   type WeightedSamplerOptions,
 } from "./samplers.ts";
 export { randomSplit, type SplitOptions, splitIndices } from "./split.ts";
+export { type Fields, type TableBatch, type TableExample, TabularDataset, TabularStream } from "./table.ts";
+export type { Row, TabularOptions } from "./table-rows.ts";
 export { TextDataset, type TextExample } from "./text.ts";
 export {
   ByteTokenizer,
@@ -88,4 +100,4 @@ export {
   type WordOptions,
   WordTokenizer,
 } from "./tokenizer.ts";
-export { Vocab, type VocabJSON, type VocabOptions } from "./vocab.ts";
+export { Vocab, VocabBuilder, type VocabJSON, type VocabOptions } from "./vocab.ts";

@@ -16,9 +16,10 @@ export function withoutByteOrderMark(bytes: Uint8Array): Uint8Array {
  * Decodes a file as UTF-8, less its byte order mark.
  *
  * @param file the name that messages use
+ * @param start where in the file the bytes begin
  * @throws DataError naming line and byte of what is not UTF-8, and how to convert the file
  */
-export function decodeUtf8(bytes: Uint8Array, file: string): string {
+export function decodeUtf8(bytes: Uint8Array, file: string, start = { line: 1, offset: 0 }): string {
   if (bytes.length > LONGEST_STRING) {
     throw new DataError(`${file}: has ${bytes.length} bytes, the most that fit are ${LONGEST_STRING}; split the file`);
   }
@@ -27,8 +28,10 @@ export function decodeUtf8(bytes: Uint8Array, file: string): string {
   const isUtf16 = [0xfffe, 0xfeff].includes((bytes[0]! << 8) | bytes[1]!);
   const remedy = isUtf16 ? "it looks like UTF-16" : "for instance with: iconv -f WINDOWS-1252 -t UTF-8";
   const byte = `0x${bytes[offset]!.toString(16)}`;
-  const where = place(file, lineCounter(bytes)(offset));
-  throw new DataError(`${where}: byte ${byte} at offset ${offset} is not UTF-8; convert the file to UTF-8 (${remedy})`);
+  const where = place(file, start.line - 1 + lineCounter(bytes)(offset));
+  throw new DataError(
+    `${where}: byte ${byte} at offset ${start.offset + offset} is not UTF-8; convert the file to UTF-8 (${remedy})`,
+  );
 }
 
 /** Returns a function from offsets, asked in ascending order, to the line (from 1) that each is on. */

@@ -54,31 +54,9 @@ export class Vocab {
    * @throws ValueError for options that cannot be: a size that the specials fill, a special twice, an unknown that is no special
    */
   static build(tokenLists: Iterable<Iterable<string>>, options: VocabOptions = {}): Vocab {
-    checkOptions("Vocab.build", options, ["maxSize", "minFrequency", "specials", "unknown"]);
-    const { maxSize = Number.POSITIVE_INFINITY, minFrequency = 1, specials = ["<pad>", "<unk>"] } = options;
-    const { unknown = specials.includes("<unk>") ? "<unk>" : null } = options;
-    if (new Set(specials).size < specials.length) {
-      throw new ValueError(`Vocab.build: specials are ${specials.map(quoted).join(", ")}, expected each once`);
-    }
-    if (unknown !== null && !specials.includes(unknown)) {
-      throw new ValueError(`Vocab.build: unknown is ${quoted(unknown)}, expected one of the specials or null`);
-    }
-    if (!(maxSize > specials.length)) {
-      throw new ValueError(`Vocab.build: maxSize is ${maxSize}, expected more than the ${specials.length} specials`);
-    }
-    if (!(minFrequency >= 1)) throw new ValueError(`Vocab.build: minFrequency is ${minFrequency}, expected at least 1`);
-
-    const frequency = new Map<string, number>();
-    for (const tokens of tokenLists) {
-      for (const token of tokens) frequency.set(token, (frequency.get(token) ?? 0) + 1);
-    }
-    for (const special of specials) frequency.delete(special);
-    const ranked = [...frequency]
-      .filter(([, count]) => count >= minFrequency)
-      .sort(([a, m], [b, n]) => n - m || compareCodePoints(a, b))
-      .slice(0, maxSize - specials.length)
-      .map(([token]) => token);
-    return new Vocab({ tokens: [...specials, ...ranked], specials: specials.length, unknown });
+    const builder = new VocabBuilder(options);
+    for (const tokens of tokenLists) builder.add(tokens);
+    return builder.build();
   }
 
   /**
@@ -158,5 +136,45 @@ export class Vocab {
       if (!options.skipSpecials || id >= this.specials) tokens.push(token);
     }
     return tokens;
+  }
+}
+
+/** Counts tokens as they come, for data that is not in memory at once, and makes a `Vocab` of them. */
+export class VocabBuilder {
+  readonly #options: Required<VocabOptions>;
+  readonly #frequency = new Map<string, number>();
+
+  /** @throws ValueError as `Vocab.build` does */
+  constructor(options: VocabOptions = {}) {
+    checkOptions("Vocab.build", options, ["maxSize", "minFrequency", "specials", "unknown"]);
+    const { maxSize = Number.POSITIVE_INFINITY, minFrequency = 1, specials = ["<pad>", "<unk>"] } = options;
+    const { unknown = specials.includes("<unk>") ? "<unk>" : null } = options;
+    if (new Set(specials).size < specials.length) {
+      throw new ValueError(`Vocab.build: specials are ${specials.map(quoted).join(", ")}, expected each once`);
+    }
+    if (unknown !== null && !specials.includes(unknown)) {
+      throw new ValueError(`Vocab.build: unknown is ${quoted(unknown)}, expected one of the specials or null`);
+    }
+    if (!(maxSize > specials.length)) {
+      throw new ValueError(`Vocab.build: maxSize is ${maxSize}, expected more than the ${specials.length} specials`);
+    }
+    if (!(minFrequency >= 1)) throw new ValueError(`Vocab.build: minFrequency is ${minFrequency}, expected at least 1`);
+    this.#options = { maxSize, minFrequency, specials, unknown };
+  }
+
+  /** Counts the tokens of a text. */
+  add(tokens: Iterable<string>): void {
+    for (const token of tokens) this.#frequency.set(token, (this.#frequency.get(token) ?? 0) + 1);
+  }
+
+  build(): Vocab {
+    const { maxSize, minFrequency, specials, unknown } = this.#options;
+    const isSpecial = new Set(specials);
+    const ranked = [...this.#frequency]
+      .filter(([token, count]) => count >= minFrequency && !isSpecial.has(token))
+      .sort(([a, m], [b, n]) => n - m || compareCodePoints(a, b))
+      .slice(0, maxSize - specials.length)
+      .map(([token]) => token);
+    return Vocab.fromJSON({ tokens: [...specials, ...ranked], specials: specials.length, unknown });
   }
 }

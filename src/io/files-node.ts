@@ -15,7 +15,7 @@ import { checkOptions, DataError } from "../gpu/errors.ts";
  */
 export async function readFileChecked(path: string, options: { allowEmpty?: boolean } = {}): Promise<Uint8Array> {
   checkOptions("readFileChecked", options, ["allowEmpty"]);
-  const { buffer, byteOffset, length } = await readFile(path).catch((error) => refuse(path, error, FAULTS));
+  const { buffer, byteOffset, length } = await readFile(path).catch((error) => refuseFile(path, error));
   if (length === 0 && !options.allowEmpty) throw new DataError(`${path}: is empty; check that it was written whole`);
   return new Uint8Array(buffer, byteOffset, length);
 }
@@ -36,7 +36,7 @@ export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<
     await flushFolder(folder);
   } catch (error) {
     await rm(temporary, { force: true });
-    refuse(path, error, { ...FAULTS, ENOENT: `the folder ${folder} does not exist; create it` });
+    refuseFile(path, error, { ...FAULTS, ENOENT: `the folder ${folder} does not exist; create it` });
   }
 }
 
@@ -96,7 +96,8 @@ const FAULTS: Record<string, string> = {
   ERR_FS_FILE_TOO_LARGE: "is larger than 2 GiB, the most that can be read; split the file",
 };
 
-function refuse(path: string, error: unknown, faults: Record<string, string>): never {
+/** Throws what the file system said as a DataError that names the file and the remedy, and any other error as it is. */
+export function refuseFile(path: string, error: unknown, faults: Record<string, string> = FAULTS): never {
   const fault = faults[codeOf(error) ?? ""];
   const isSystemError = error instanceof Error && "syscall" in error;
   if (!fault && !isSystemError) throw error;

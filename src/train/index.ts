@@ -1,9 +1,13 @@
 /** Training, evaluation and the folders of runs, in Node. */
 export { type ImageFolder, type ImageOptions, readImageFolder, readImages } from "../data/image-files-node.ts";
+export { readTable, streamTable } from "../data/table-files-node.ts";
+export type { Batch, BatchLike, BatchSource } from "./batches.ts";
+export type { EpochReport, StepReport, TrainerCallback, TrainingEnd, TrainingStart } from "./callbacks.ts";
 export { readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 export type { Prediction, RunOutput, RunResult, TrainingOptions } from "./classifier-run.ts";
+export { type Classifier, type EvaluateOptions, evaluate, type Loss } from "./evaluate.ts";
 export { ImageClassifier, type ImageModelOptions, type ImageRun, type ImageSource, trainImage } from "./image-run.ts";
-export { type Progress, silentProgress, terminalProgress } from "./progress.ts";
+export { type Progress, showProgress, silentProgress, terminalProgress } from "./progress.ts";
 export { RunFolder } from "./run-folder.ts";
 export {
   type TableOptions,
@@ -13,21 +17,6 @@ export {
   type TextRun,
   trainText,
 } from "./text-run.ts";
-export {
-  type Batch,
-  type BatchLike,
-  type BatchSource,
-  type Classifier,
-  DivergedError,
-  type EpochReport,
-  evaluate,
-  type FitOptions,
-  type HostTensor,
-  InterruptedError,
-  type Metrics,
-  type StepReport,
-  Trainer,
-  type TrainerOptions,
-  type TrainerProgress,
-  type TrainerState,
-} from "./trainer.ts";
+export { DivergedError, type Metrics, type NamedMetrics } from "./totals.ts";
+export { type FitOptions, InterruptedError, type Monitor, Trainer, type TrainerOptions } from "./trainer.ts";
+export type { HostTensor, TrainedBy, TrainerProgress, TrainerState } from "./trainer-state.ts";

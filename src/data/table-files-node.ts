@@ -1,0 +1,184 @@
+/** Tables from files in Node: whole, or row by row for files larger than memory. */
+import { createReadStream } from "node:fs";
+import { pipeline } from "node:stream/promises";
+import { CsvError, parse } from "csv-parse";
+import { checkOptions, DataError } from "../gpu/errors.ts";
+import { readFileChecked, refuseFile } from "../io/files-node.ts";
+import { type Column, csvFormat, expectFields, QUOTE_REMEDY } from "./csv.ts";
+import { place } from "./messages.ts";
+import { type Fields, TabularDataset, TabularStream } from "./table.ts";
+import { findColumns, isJsonLines, jsonRows, type Row, TABULAR_OPTIONS, type TabularOptions } from "./table-rows.ts";
+import { decodeUtf8, withoutByteOrderMark } from "./utf8.ts";
+
+/**
+ * Reads a table into memory.
+ *
+ * @throws DataError as `TabularDataset.parse` does, and for a file that cannot be read
+ *
+ * @example
+ * const fields = { text: new TextField(), stars: new NumberField({ column: "stars" }) };
+ * const train = await readTable("reviews.jsonl", fields);
+ */
+export async function readTable<const F extends Fields>(
+  file: string,
+  fields: F,
+  options: Omit<TabularOptions, "file"> = {},
+): Promise<TabularDataset<F>> {
+  return TabularDataset.parse(await readFileChecked(file), fields, { ...options, file });
+}
+
+/**
+ * A table that is read anew in each epoch, a part of it in memory at a time.
+ *
+ * @throws DataError when it is read: for a file that cannot be, or a row that is refused, naming file, line and remedy
+ *
+ * @example
+ * const stream = streamTable("large.csv", fields);
+ * await stream.learn();                              // the vocabulary and the classes, where the fields have none yet
+ * const loader = new DataLoader(stream, { batchSize: 32, shuffle: true, shuffleBuffer: 10_000 });
+ */
+export function streamTable<const F extends Fields>(
+  file: string,
+  fields: F,
+  options: Omit<TabularOptions, "file"> = {},
+): TabularStream<F> {
+  checkOptions("streamTable", options, TABULAR_OPTIONS.slice(1));
+  const all = { ...options, file };
+  const rows = (columns: readonly Column[]) => (isJsonLines(all) ? jsonFile(columns, all) : csvFile(columns, all));
+  return new TabularStream(rows, fields, all);
+}
+
+interface FileOptions extends TabularOptions {
+  readonly file: string;
+}
+
+async function* jsonFile(columns: readonly Column[], { file }: FileOptions): AsyncGenerator<Row> {
+  const start = { line: 1, offset: 0 };
+  for await (const block of blocksOfLines(file)) {
+    yield* jsonRows(block, columns, file, start);
+    start.line += lineEnds(block).length;
+    start.offset += block.length;
+  }
+}
+
+interface Parsed {
+  readonly record: string[];
+  readonly line: number;
+  /** From 1. */
+  readonly ordinal: number;
+}
+
+async function* csvFile(columns: readonly Column[], options: FileOptions): AsyncGenerator<Row> {
+  const { file } = options;
+  const lines = new LineQueue();
+  async function* checked(): AsyncGenerator<Uint8Array> {
+    for await (const block of blocksOfLines(file)) {
+      decodeUtf8(block, file, lines.end); // refuses what is not UTF-8
+      lines.add(block);
+      yield block;
+    }
+  }
+  let count = 0; // of the records that were parsed, of which some are on their way when parsing fails
+  const parser = parse({
+    ...csvFormat(options),
+    on_record: (record: string[], { bytes }) =>
+      ({ record, line: lines.next(bytes), ordinal: ++count }) satisfies Parsed as unknown as string[],
+  });
+  const done = pipeline(checked, parser).catch((error: unknown) => error);
+  let first: Parsed | null = null;
+  let found: ReturnType<typeof findColumns> | null = null;
+  try {
+    for await (const parsed of parser as AsyncIterable<Parsed>) {
+      const { record, line, ordinal } = parsed;
+      first ??= parsed;
+      expectFields(record, first, place(file, line, ordinal), options);
+      if (!found) {
+        found = findColumns(record, line, columns, options);
+        if (found.isHeader) continue;
+      }
+      yield { cells: found.indices.map((index) => record[index]), line };
+    }
+  } catch (error) {
+    if (!(error instanceof CsvError)) throw error;
+    const where = place(file, lines.next(Number.POSITIVE_INFINITY), count + 1);
+    throw new DataError(`${where}: ${QUOTE_FAULTS[error.code] ?? error.message}; ${QUOTE_REMEDY}`, { cause: error });
+  } finally {
+    parser.destroy();
+    await done;
+  }
+  if (count === 0) throw new DataError(`${file}: is empty; expected rows`);
+}
+
+const QUOTE_FAULTS: Partial<Record<string, string>> = {
+  CSV_QUOTE_NOT_CLOSED: "a quote that opens in this row is never closed",
+  INVALID_OPENING_QUOTE: "a quote stands inside a field that is not quoted",
+  CSV_INVALID_CLOSING_QUOTE: "a quoted field has text after its closing quote",
+};
+
+const LF = 0x0a;
+const CR = 0x0d;
+
+/** A file in pieces that end where a line ends, but for the last; without a byte order mark. */
+async function* blocksOfLines(file: string): AsyncGenerator<Uint8Array> {
+  let rest = new Uint8Array();
+  let isFirst = true;
+  const stream = createReadStream(file);
+  try {
+    for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+      const all = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+      // A CR at the end may be half of a line's end.
+      const end = Math.max(all.lastIndexOf(LF), all.lastIndexOf(CR, -2)) + 1;
+      rest = all.slice(end);
+      if (end === 0) continue;
+      const block = all.subarray(0, end);
+      yield isFirst ? withoutByteOrderMark(block) : block;
+      isFirst = false;
+    }
+  } catch (error) {
+    refuseFile(file, error);
+  }
+  if (rest.length > 0) yield isFirst ? withoutByteOrderMark(rest) : rest;
+}
+
+/** Where the lines of a block end: after their LF, CR LF or CR. */
+function lineEnds(block: Uint8Array): number[] {
+  const ends: number[] = [];
+  for (let i = 0; i < block.length; i++) {
+    if (block[i] === LF || (block[i] === CR && block[i + 1] !== LF)) ends.push(i + 1);
+  }
+  return ends;
+}
+
+/** The lines that were read and whose records were not: so many bytes into the file, they end. */
+class LineQueue {
+  /** Where what was read ends. */
+  readonly end = { line: 1, offset: 0 };
+  #ends: { end: number; isBlank: boolean }[] = [];
+  #line = 1;
+  #recordEnd = 0;
+
+  add(block: Uint8Array): void {
+    let start = 0;
+    for (const end of lineEnds(block)) {
+      const isBlank = block.subarray(start, end).every((byte) => byte === LF || byte === CR);
+      this.#ends.push({ end: this.end.offset + end, isBlank });
+      start = end;
+      this.end.line++;
+    }
+    this.end.offset += block.length;
+  }
+
+  /** The line on which the next record begins. @param recordEnd bytes of the file up to the end of that record */
+  next(recordEnd: number): number {
+    let passed = 0;
+    while (passed < this.#ends.length) {
+      const { end, isBlank } = this.#ends[passed]!;
+      if (end > this.#recordEnd && !isBlank) break;
+      passed++;
+    }
+    this.#ends.splice(0, passed);
+    this.#line += passed;
+    this.#recordEnd = recordEnd;
+    return this.#line;
+  }
+}
