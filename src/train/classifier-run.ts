@@ -4,18 +4,19 @@ import type { LabelSet } from "../data/labels.ts";
 import { splitIndices } from "../data/split.ts";
 import { DataError } from "../gpu/errors.ts";
 import { softmax } from "../kernels/ops.ts";
+import { Accuracy } from "../metrics/accuracy.ts";
 import { Adam, type AdamOptions } from "../optim/adam.ts";
 import type { ParameterGroup } from "../optim/optimizer.ts";
 import { LambdaLR, ReduceLROnPlateau } from "../optim/schedules.ts";
 import { defaultDevice } from "../tensor/device.ts";
 import { scope } from "../tensor/scope.ts";
 import { readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
-import type { Progress } from "./progress.ts";
+import { type Progress, showProgress } from "./progress.ts";
 import { RunFolder } from "./run-folder.ts";
 import {
   type Batch,
+  type Batches,
   type BatchSource,
-  batchesOf,
   type Classifier,
   type EpochReport,
   evaluate,
@@ -79,6 +80,14 @@ export interface ClassifierRun {
   readonly start: number;
 }
 
+/** What is measured of a classifier. */
+export type ClassifierMetrics = Metrics<"accuracy">;
+
+/** The loss and the accuracy of a model. */
+export function measureClassifier(model: Classifier, batches: Batches | BatchSource): Promise<ClassifierMetrics> {
+  return evaluate(model, batches, { metrics: { accuracy: new Accuracy() } });
+}
+
 /** How a run ended; what `result.json` holds. */
 export interface RunResult {
   task: string;
@@ -89,9 +98,9 @@ export interface RunResult {
   steps: number;
   seconds: number;
   examplesPerSecond: number;
-  train: Metrics;
-  valid: Metrics | null;
-  test: Metrics | null;
+  train: ClassifierMetrics;
+  valid: ClassifierMetrics | null;
+  test: ClassifierMetrics | null;
 }
 
 /**
@@ -114,26 +123,26 @@ export async function trainClassifier(run: ClassifierRun, output: RunOutput): Pr
     clipNorm: training.clip > 0 ? training.clip : undefined,
     accumulate: training.accumulate,
     ...scheduleOf(training, optimizer, train),
-    onStep: async (report) => {
-      progress.step(report);
-      await folder.log({ event: "step", ...report });
-    },
-    onEpoch: async (report) => {
-      progress.epoch(report);
-      await folder.log({ event: "epoch", ...report });
-      if (report.best) await folder.saveModel(model);
-    },
+    metrics: { accuracy: new Accuracy() },
+    monitor: { metric: "accuracy", mode: "max" },
+    callbacks: [
+      showProgress(progress, train.length),
+      {
+        onStep: (report) => folder.log({ event: "step", ...report }),
+        onEpoch: async (report) => {
+          await folder.log({ event: "epoch", ...report });
+          if (report.best) await folder.saveModel(model);
+        },
+      },
+    ],
   });
   const trainingStart = performance.now();
   const stepsBefore = resume?.progress.step ?? 0;
-  let reports: EpochReport[];
+  let reports: EpochReport<"accuracy">[];
   try {
     reports = await trainer.fit({
       epochs: training.epochs,
-      train: (epoch, from) => {
-        progress.startEpoch(epoch, train.length);
-        return batchesOf(train.loader, epoch, from);
-      },
+      train: train.loader,
       valid: valid.loader,
       patience: training.patience > 0 ? training.patience : undefined,
       signal,
@@ -145,7 +154,6 @@ export async function trainClassifier(run: ClassifierRun, output: RunOutput): Pr
     if (error instanceof InterruptedError) error.message += `; go on with --resume ${out}`;
     throw error;
   } finally {
-    progress.stop();
     trainer.dispose();
   }
   const trainingSeconds = (performance.now() - trainingStart) / 1000;
@@ -162,7 +170,7 @@ export async function trainClassifier(run: ClassifierRun, output: RunOutput): Pr
     examplesPerSecond: ((trainer.steps - stepsBefore) * examplesPerStep) / trainingSeconds,
     train: best.train,
     valid: best.valid,
-    test: test ? await evaluate(model, test.loader) : null,
+    test: test ? await measureClassifier(model, test.loader) : null,
   };
   await folder.writeJson("result.json", result);
   return result;
@@ -260,8 +268,8 @@ export async function loadClassifier(folder: RunFolder, build: () => Classifier)
 export async function evaluateClassifier(
   model: Classifier,
   examples: Examples,
-): Promise<Metrics & { examples: number }> {
-  return { ...(await evaluate(model, examples.loader)), examples: examples.length };
+): Promise<ClassifierMetrics & { examples: number }> {
+  return { ...(await measureClassifier(model, examples.loader)), examples: examples.length };
 }
 
 /** A class's name with its probability. */

@@ -11,6 +11,7 @@ import { MLP } from "../models/mlp.ts";
 import { ResNet } from "../models/resnet.ts";
 import { type AugmentOptions, augmentation } from "./augment.ts";
 import {
+  type ClassifierMetrics,
   type ClassifierRun,
   describeRun,
   type Examples,
@@ -25,7 +26,7 @@ import {
   type TrainingOptions,
   trainClassifier,
 } from "./classifier-run.ts";
-import type { BatchSource, Classifier, Metrics } from "./trainer.ts";
+import type { BatchSource, Classifier } from "./trainer.ts";
 
 export const IMAGE_MODELS = ["cnn", "resnet", "mlp"] as const;
 
@@ -138,7 +139,7 @@ export class ImageClassifier {
    *
    * @throws DataError for a folder that cannot be used
    */
-  async evaluate(folder: string, batchSize: number): Promise<Metrics & { examples: number }> {
+  async evaluate(folder: string, batchSize: number): Promise<ClassifierMetrics & { examples: number }> {
     const { channels, height, width } = this.#shape;
     const { labels, train, test } = await readImageFolder(folder, {
       size: { height, width },

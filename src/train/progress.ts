@@ -1,7 +1,7 @@
 /** How a run looks while it goes: a bar and a table on a terminal, plain lines where the output is piped. */
 import cliProgress from "cli-progress";
 import { createColors } from "picocolors";
-import type { EpochReport, StepReport } from "./trainer.ts";
+import type { EpochReport, StepReport, TrainerCallback } from "./callbacks.ts";
 
 export interface Progress {
   startEpoch(epoch: number, examples: number): void;
@@ -21,6 +21,30 @@ export interface OutputStream {
 }
 
 /**
+ * Shows a training.
+ *
+ * @param examples how many an epoch has
+ * @example
+ * new train.Trainer({ model, optimizer, callbacks: train.showProgress(train.terminalProgress(5), set.length) });
+ */
+export function showProgress(progress: Progress, examples: number): TrainerCallback {
+  return {
+    onEpochStart: (epoch) => progress.startEpoch(epoch, examples),
+    onStep: (report) => progress.step(report),
+    onEpoch: (report) => progress.epoch(report),
+    onEnd: () => progress.stop(),
+  };
+}
+
+/** Shares of examples, which are shown in per cent; other metrics are shown as numbers. */
+const SHARES = /accuracy|precision|recall|f1|auc/i;
+/** Steps between two lines where the output is piped. */
+const LINE_EVERY = 50;
+
+/**
+ * Draws a bar on a terminal, with the loss, the metrics, examples per second and the time that is left, and a row of a table
+ * after each epoch; where the output is piped, a line now and then. `NO_COLOR` is respected.
+ *
  * @param epochs how many there will be
  * @param stream where to print; a bar is drawn if it is a terminal
  */
@@ -30,7 +54,7 @@ export function terminalProgress(epochs: number, stream: OutputStream = process.
   const bar = isTerminal
     ? new cliProgress.SingleBar({
         stream: stream as NodeJS.WriteStream,
-        format: `${colors.dim("epoch {epoch}")} {bar} {value}/{total}  loss {loss}  accuracy {accuracy}  {rate} examples/s  {eta_formatted} left`,
+        format: `${colors.dim("epoch {epoch}")} {bar} {value}/{total}  {metrics}{rate} examples/s  {eta_formatted} left`,
         barCompleteChar: "━",
         barIncompleteChar: " ",
         barsize: 24,
@@ -38,43 +62,51 @@ export function terminalProgress(epochs: number, stream: OutputStream = process.
         hideCursor: true,
       })
     : null;
-  const hasValid = (report: EpochReport) => report.valid !== null;
-  let headed = false;
+  let header: string | null = null;
 
   return {
     startEpoch(epoch, examples) {
-      bar?.start(examples, 0, { epoch: `${epoch + 1}/${epochs}`, loss: "–", accuracy: "–", rate: "–" });
+      bar?.start(examples, 0, { epoch: `${epoch + 1}/${epochs}`, metrics: "", rate: "–" });
     },
-    step({ epoch, step, loss, accuracy, examples, examplesPerSecond }) {
-      const values = { loss: loss.toFixed(4), accuracy: percent(accuracy), rate: examplesPerSecond.toFixed(0) };
-      if (bar) bar.update(examples, values);
-      else if (step % 50 === 0) {
-        stream.write(
-          `epoch ${epoch + 1}/${epochs}  step ${step}  loss ${values.loss}  accuracy ${values.accuracy}  ${values.rate} examples/s\n`,
-        );
+    step(report) {
+      const { epoch, step, examples, examplesPerSecond } = report;
+      const shown = namesOf(report).map((name) => `${name} ${format(name, report[name]!)}  `);
+      const rate = examplesPerSecond.toFixed(0);
+      if (bar) bar.update(examples, { metrics: shown.join(""), rate });
+      else if (step % LINE_EVERY === 0) {
+        stream.write(`epoch ${epoch + 1}/${epochs}  step ${step}  ${shown.join("")}${rate} examples/s\n`);
       }
     },
-    epoch(report) {
+    epoch({ epoch, seconds, train, valid, best }) {
       bar?.stop();
-      const { epoch, seconds, train, valid, best } = report;
-      if (!headed) {
-        const columns = hasValid(report) ? "train loss  accuracy  valid loss  accuracy" : "train loss  accuracy";
-        stream.write(`${colors.dim(`  epoch  ${columns}   seconds`)}\n`);
-        headed = true;
-      }
-      const cells = [
-        `${epoch + 1}/${epochs}`.padStart(7),
-        train.loss.toFixed(4).padStart(12),
-        percent(train.accuracy).padStart(10),
-        ...(valid ? [valid.loss.toFixed(4).padStart(12), percent(valid.accuracy).padStart(10)] : []),
-        seconds.toFixed(1).padStart(10),
-      ];
-      stream.write(`${cells.join("")}${best ? colors.green("  best") : ""}\n`);
+      const columns = [train, ...(valid ? [valid] : [])].flatMap((metrics, i) =>
+        Object.keys(metrics).map((name) => {
+          const title = name === "loss" ? (i === 0 ? "train loss" : "valid loss") : name;
+          return { title, cell: format(name, metrics[name]!), width: Math.max(12, title.length + 2) };
+        }),
+      );
+      const titles = columns.map(({ title, width }) => title.padStart(width)).join("");
+      if (titles !== header) stream.write(`${colors.dim(`  epoch${titles}   seconds`)}\n`);
+      header = titles;
+      const cells = columns.map(({ cell, width }) => cell.padStart(width)).join("");
+      const row = `${`${epoch + 1}/${epochs}`.padStart(7)}${cells}${seconds.toFixed(1).padStart(10)}`;
+      stream.write(`${row}${best ? colors.green("  best") : ""}\n`);
     },
     stop() {
       bar?.stop();
     },
   };
+}
+
+const OTHER_FIELDS = ["epoch", "step", "examples", "examplesPerSecond", "learningRate", "gradientNorm"];
+
+/** What was measured: the loss first. */
+function namesOf(report: StepReport): string[] {
+  return ["loss", ...Object.keys(report).filter((name) => name !== "loss" && !OTHER_FIELDS.includes(name))];
+}
+
+function format(name: string, value: number): string {
+  return SHARES.test(name) ? percent(value) : Math.abs(value) >= 1000 ? value.toPrecision(5) : value.toFixed(4);
 }
 
 /** 0.8125 as "81.3 %". */

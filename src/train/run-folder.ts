@@ -90,7 +90,7 @@ export class RunFolder {
   }
 
   /** Adds a line to metrics.jsonl. */
-  async log(line: object): Promise<void> {
+  async log(line: LogLine): Promise<void> {
     await appendFile(this.file("metrics.jsonl"), `${JSON.stringify(line)}\n`);
   }
 

@@ -14,6 +14,7 @@ import { RecurrentClassifier } from "../models/recurrent-classifier.ts";
 import { TextCNN } from "../models/text-cnn.ts";
 import { TransformerClassifier } from "../models/transformer-classifier.ts";
 import {
+  type ClassifierMetrics,
   type ClassifierRun,
   describeRun,
   type Examples,
@@ -29,7 +30,7 @@ import {
   trainClassifier,
 } from "./classifier-run.ts";
 import { openSource, type Reuse, reuseGroups, takeWeights } from "./reuse.ts";
-import type { Classifier, Metrics } from "./trainer.ts";
+import type { Classifier } from "./trainer.ts";
 
 /** How a CSV or TSV file is read. */
 export interface TableOptions {
@@ -189,7 +190,11 @@ export class TextClassifier {
   }
 
   /** The loss and accuracy on a table of labelled texts. @throws DataError for a file that cannot be used */
-  async evaluate(file: string, table: TableOptions, batchSize: number): Promise<Metrics & { examples: number }> {
+  async evaluate(
+    file: string,
+    table: TableOptions,
+    batchSize: number,
+  ): Promise<ClassifierMetrics & { examples: number }> {
     const data = await readTable(file, table);
     const encoded = this.labels.encode(data.labels, { file, rows: data.rows });
     const set = new TextDataset(data.texts, encoded, this.#tokenizer, this.#vocab, this.#maxLength);

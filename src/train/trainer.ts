@@ -1,86 +1,45 @@
 /**
  * The training loop: batches in, a trained module out. It frees what a step makes, runs at most two steps ahead of the
- * device, reads losses back rarely, and can stop after any step and go on from there in the same bits.
+ * device, reads losses back rarely and late, and can stop after any step and go on from there in the same bits.
  */
-import { accumulateInto } from "../autograd/accumulate.ts";
-import { noGrad } from "../autograd/record.ts";
 import { checkOptions, TilegradError, ValueError } from "../gpu/errors.ts";
-import type { ReferenceArray } from "../gpu/kernel.ts";
-import { zeros } from "../kernels/creation/creation.ts";
-import { stack } from "../kernels/functions.ts";
-import { argmax, cast, crossEntropy, equal } from "../kernels/ops.ts";
-import { type RandomGeneratorState, randomState, setRandomState } from "../kernels/random/generator.ts";
-import type { Module } from "../nn/index.ts";
-import { clipGradNorm } from "../nn/utils.ts";
+import { tensor } from "../kernels/creation/creation.ts";
+import { crossEntropy } from "../kernels/ops.ts";
+import { randomState, setRandomState } from "../kernels/random/generator.ts";
 import type { ExponentialMovingAverage } from "../optim/moving-average.ts";
-import type { OptimizerOptions, OptimizerState } from "../optim/optimizer.ts";
-import type { Schedule, ScheduleState } from "../optim/schedules.ts";
-import { keep, scope } from "../tensor/scope.ts";
-import type { Shape } from "../tensor/shape.ts";
+import type { OptimizerOptions } from "../optim/optimizer.ts";
+import type { Schedule } from "../optim/schedules.ts";
+import { dispose, keep } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { type Batch, type Batches, type BatchSource, batchesOf, grouped, tensorsOf } from "./batches.ts";
+import { type CallbackValue, type EpochReport, type StepReport, type TrainerCallback, tell } from "./callbacks.ts";
+import { type Classifier, evaluate, type Loss } from "./evaluate.ts";
+import { type Metrics, type NamedMetrics, Totals, withPrefix } from "./totals.ts";
+import {
+  prefixed,
+  type Snapshot,
+  snapshot,
+  type TrainedBy,
+  type TrainerProgress,
+  type TrainerState,
+} from "./trainer-state.ts";
+import { TrainingStep } from "./training-step.ts";
 
-/** What a step takes: the module's inputs, and the labels that its output is compared with. */
-export interface Batch {
-  readonly inputs: readonly Tensor[];
-  /** i32 [batch] */
-  readonly labels: Tensor;
-  /** The number of examples. */
-  readonly size: number;
+/** Which value says that an epoch is better than another; the loss decides between equals. */
+export interface Monitor<Name extends string = string> {
+  readonly metric: Name | "loss";
+  readonly mode: "min" | "max";
 }
 
-/** A batch, or its tensors in a list: the module's inputs, and last the labels [batch, ...]. */
-export type BatchLike = Batch | readonly Tensor[];
-
-/** The batches of an epoch from one of them on, both counted from 0; a `DataLoader` is one, or a function. */
-export type BatchSource =
-  | { batches(epoch: number, from?: number): Iterable<BatchLike> | AsyncIterable<BatchLike> }
-  | ((epoch: number, from: number) => Iterable<BatchLike> | AsyncIterable<BatchLike>);
-
-/** A module that scores classes. */
-export type Classifier = Module & { forward(...inputs: Tensor[]): Tensor };
-
-/** Averages over examples. */
-export interface Metrics {
-  readonly loss: number;
-  /** The share of examples whose highest score is their label's. */
-  readonly accuracy: number;
-}
-
-export interface StepReport extends Metrics {
-  readonly epoch: number;
-  /** Steps so far, over all epochs. */
-  readonly step: number;
-  /** Examples so far in this epoch. */
-  readonly examples: number;
-  readonly examplesPerSecond: number;
-  readonly learningRate: number;
-}
-
-export interface EpochReport {
-  readonly epoch: number;
-  readonly steps: number;
-  readonly seconds: number;
-  /** As the model was while it learned, with dropout. */
-  readonly train: Metrics;
-  readonly valid: Metrics | null;
-  /** Whether this is the best epoch so far: by validation accuracy, then validation loss. */
-  readonly best: boolean;
-}
-
-/** What the Trainer asks of an optimizer. */
-export interface TrainedBy {
-  step(): void;
-  zeroGrad(): void;
-  readonly lr: number;
-  stateDict(): OptimizerState<OptimizerOptions>;
-  loadStateDict(state: OptimizerState<OptimizerOptions>): void;
-}
-
-export interface TrainerOptions {
+export interface TrainerOptions<Name extends string = string> {
   readonly model: Classifier;
   readonly optimizer: TrainedBy;
   /** Default: cross-entropy. It averages over the examples of a batch. */
-  readonly loss?: (outputs: Tensor, labels: Tensor) => Tensor;
+  readonly loss?: Loss;
+  /** What to measure besides the loss, in training and validation, by the names that it has in reports (default: nothing). */
+  readonly metrics?: NamedMetrics<Name>;
+  /** What the best epoch is chosen by (default: the least validation loss). */
+  readonly monitor?: Monitor<NoInfer<Name>> | undefined;
   /** Scale gradients to at most this norm. */
   readonly clipNorm?: number | undefined;
   /** Batches whose gradients make a step, each weighted by its examples (default 1). */
@@ -93,8 +52,14 @@ export interface TrainerOptions {
   readonly average?: ExponentialMovingAverage | undefined;
   /** Steps between two reports (default 10). */
   readonly reportEvery?: number;
-  readonly onStep?: ((report: StepReport) => void | Promise<void>) | undefined;
-  readonly onEpoch?: ((report: EpochReport) => void | Promise<void>) | undefined;
+  /**
+   * Record steps with `tg.capture` and replay them, to the same bits: up to eight shapes of batches, those that come twice
+   * first; other steps run as they are. It saves JavaScript, costs the memory of a step for each shape, and wants a model
+   * that does the same each time (default false).
+   */
+  readonly capture?: boolean;
+  /** Who hears of the training; several in a list. */
+  readonly callbacks?: TrainerCallback<NoInfer<Name>> | readonly TrainerCallback<NoInfer<Name>>[];
 }
 
 export interface FitOptions {
@@ -103,7 +68,7 @@ export interface FitOptions {
   readonly train: BatchSource;
   /** Of which epoch 0 is taken each time. */
   readonly valid?: BatchSource | undefined;
-  /** Stop after so many epochs without a better one. */
+  /** Stop after so many epochs without a better one; wants validation data. */
   readonly patience?: number | undefined;
   /** Stop after the step that is being taken; `fit` then throws InterruptedError. */
   readonly signal?: AbortSignal | undefined;
@@ -114,78 +79,92 @@ export interface FitOptions {
   readonly saveEvery?: number | undefined;
 }
 
-/** Values on the host. */
-export interface HostTensor {
-  readonly shape: Shape;
-  readonly data: ReferenceArray;
-}
-
-/** Everything that the rest of a training depends on. */
-export interface TrainerState {
-  /** By name: the model's, the optimizer's, the averages', the best model's, and the sums of the epoch so far. */
-  readonly tensors: ReadonlyMap<string, HostTensor>;
-  /** Plain JSON. */
-  readonly progress: TrainerProgress;
-}
-
-export interface TrainerProgress {
-  readonly epoch: number;
-  /** Batches of the epoch that are done. */
-  readonly batch: number;
-  readonly step: number;
-  /** Examples of the epoch that are done. */
-  readonly examples: number;
-  readonly random: RandomGeneratorState;
-  readonly optimizerGroups: readonly OptimizerOptions[];
-  readonly schedule: ScheduleState | null;
-  readonly reports: readonly EpochReport[];
-}
-
 const MAX_STEPS_AHEAD = 2;
 
-/** The loss was no number. */
-export class DivergedError extends TilegradError {}
+const OPTIONS = [
+  "model",
+  "optimizer",
+  "loss",
+  "metrics",
+  "monitor",
+  "clipNorm",
+  "accumulate",
+  "schedule",
+  "scheduleEvery",
+  "average",
+  "reportEvery",
+  "capture",
+  "callbacks",
+];
+
+// What stands beside the metrics in a report and its line in a log.
+const OTHER_FIELDS = [
+  "event",
+  "epoch",
+  "step",
+  "examples",
+  "examplesPerSecond",
+  "learningRate",
+  "gradientNorm",
+  "loss",
+];
 
 /** The training was stopped by its signal. */
 export class InterruptedError extends TilegradError {}
 
-type AnyBatches = Iterable<BatchLike> | AsyncIterable<BatchLike>;
-
-export class Trainer {
-  readonly #options: Required<Pick<TrainerOptions, "loss" | "reportEvery" | "accumulate">> & TrainerOptions;
-  readonly #totals: Totals;
+/**
+ * Trains a module.
+ *
+ * @example
+ * const trainer = new train.Trainer({
+ *   model,
+ *   optimizer: new optim.Adam(model.parameters()),
+ *   metrics: { accuracy: new metrics.Accuracy() },
+ *   monitor: { metric: "accuracy", mode: "max" },
+ *   callbacks: { onEpoch: ({ epoch, valid }) => console.log(epoch, valid!.loss, valid!.accuracy) },
+ * });
+ * await trainer.fit({ epochs: 5, train: loader, valid: held });
+ */
+export class Trainer<Name extends string = never> {
+  readonly #options: Required<
+    Pick<TrainerOptions<Name>, "loss" | "metrics" | "reportEvery" | "accumulate" | "monitor">
+  > &
+    TrainerOptions<Name>;
+  readonly #callbacks: readonly TrainerCallback[];
+  readonly #totals: Totals<Name>;
+  readonly #step: TrainingStep;
   #epoch = 0;
   #batch = 0;
-  #step = 0;
-  #reports: EpochReport[] = [];
+  #steps = 0;
+  #learningRate = 0;
+  /** Of the last step, on the device. */
+  #gradientNorm: Tensor | null = null;
+  #reports: EpochReport<Name>[] = [];
   #best: Snapshot | null = null;
   /** The last checkpoint that is on its way. */
   #saving: Promise<void> = Promise.resolve();
 
   /** @throws ValueError for an option that is unknown or out of range */
-  constructor(options: TrainerOptions) {
-    checkOptions("Trainer", options, [
-      "model",
-      "optimizer",
-      "loss",
-      "clipNorm",
-      "accumulate",
-      "schedule",
-      "scheduleEvery",
-      "average",
-      "reportEvery",
-      "onStep",
-      "onEpoch",
-    ]);
-    const { accumulate = 1, reportEvery = 10 } = options;
+  constructor(options: TrainerOptions<Name>) {
+    checkOptions("Trainer", options, OPTIONS);
+    const { accumulate = 1, reportEvery = 10, loss = crossEntropy, capture = false } = options;
+    const { metrics = {} as NamedMetrics<Name>, monitor = { metric: "loss", mode: "min" }, callbacks = [] } = options;
     for (const [name, value] of Object.entries({ accumulate, reportEvery })) expectCount("Trainer", name, value);
-    this.#options = { loss: crossEntropy, ...options, accumulate, reportEvery };
-    this.#totals = new Totals(options.model);
+    expectNames(Object.keys(metrics), monitor);
+    this.#options = { ...options, loss, metrics, monitor, accumulate, reportEvery };
+    this.#callbacks = (Array.isArray(callbacks) ? callbacks : [callbacks]) as readonly TrainerCallback[];
+    this.#totals = new Totals(metrics);
+    this.#step = new TrainingStep({ ...options, loss }, capture);
   }
 
   /** Steps taken so far. */
   get steps(): number {
-    return this.#step;
+    return this.#steps;
+  }
+
+  /** How many shapes of batches are replayed by now; 0 without `capture`. */
+  get replayedShapes(): number {
+    return this.#step.replayed;
   }
 
   /**
@@ -194,95 +173,139 @@ export class Trainer {
    * @returns a report per epoch, those before a resumption included
    * @throws DivergedError when the loss is no longer a finite number; InterruptedError after `signal`
    */
-  async fit(options: FitOptions): Promise<EpochReport[]> {
-    const { epochs, train, valid, patience, signal, resume, save } = options;
+  async fit(options: FitOptions): Promise<EpochReport<Name>[]> {
+    const { epochs, patience, signal, resume, save } = options;
     expectCount("fit", "epochs", epochs);
+    if (patience !== undefined && !options.valid) {
+      throw new ValueError("fit: patience is given without valid, by which epochs are compared");
+    }
     if (resume) this.#restore(resume);
+    let error: unknown = null;
     try {
+      const { model, optimizer } = this.#options;
+      await this.#tell("onStart", { model, optimizer, epochs, epoch: this.#epoch, step: this.#steps });
       while (this.#epoch < epochs && !this.#isStale(patience)) {
-        const start = performance.now();
-        const before = this.#step;
-        if (this.#batch === 0) this.#totals.reset();
-        await this.#trainEpoch(batchesOf(train, this.#epoch, this.#batch), options);
-        const trained = await this.#totals.read(this.#step);
-        const metrics = valid ? await this.#validate(valid) : null;
-        const best =
-          metrics !== null && this.#reports.every((report) => !report.valid || isBetter(metrics, report.valid));
-        if (best) this.#best = await this.#averaged(() => snapshot(this.#options.model.stateDict()));
-        const steps = this.#step - before;
-        const seconds = (performance.now() - start) / 1000;
-        const report = { epoch: this.#epoch, steps, seconds, train: trained, valid: metrics, best };
-        this.#reports.push(report);
-        if (this.#options.scheduleEvery !== "step") this.#options.schedule?.step((metrics ?? trained).loss);
-        this.#epoch++;
-        this.#batch = 0;
-        await this.#averaged(async () => this.#options.onEpoch?.(report));
+        await this.#fitEpoch(options);
         await this.#save(save);
         if (signal?.aborted) throw new InterruptedError("the training was stopped after an epoch");
       }
-    } finally {
       await this.#saving;
+    } catch (thrown) {
+      error = thrown;
     }
+    // An error of the training is told and thrown, whatever comes of the rest.
+    await this.#saving.catch((thrown) => (error ??= thrown));
+    await this.#tell("onEnd", { reports: this.#reports, error }).catch((thrown) => (error ??= thrown));
+    if (error) throw error;
     if (this.#best) this.#options.model.loadStateDict(this.#best);
     return this.#reports;
   }
 
-  async #trainEpoch(batches: AnyBatches, { signal, save, saveEvery }: FitOptions): Promise<void> {
-    const { model, reportEvery, accumulate, onStep, optimizer } = this.#options;
-    model.train();
-    const ahead: Promise<void>[] = [];
+  /** Frees what the Trainer itself holds on the device. */
+  dispose(): void {
+    this.#totals.reset();
+    this.#step.dispose();
+    this.#gradientNorm?.dispose();
+    this.#gradientNorm = null;
+  }
+
+  async #fitEpoch(options: FitOptions): Promise<void> {
+    const { train, valid } = options;
     const start = performance.now();
-    const examplesBefore = this.#totals.examples;
+    const before = this.#steps;
+    if (this.#batch === 0) this.#totals.reset();
+    await this.#tell("onEpochStart", this.#epoch);
+    await this.#trainEpoch(batchesOf(train, this.#epoch, this.#batch), options);
+    const [trained, gradientNorm] = await Promise.all([this.#totals.read(this.#steps), this.#readNorm()]);
+    const measured = valid ? await this.#validate(valid) : null;
+    const best =
+      measured !== null && this.#reports.every((report) => !report.valid || this.#isBetter(measured, report.valid));
+    if (best) this.#best = await this.#averaged(() => snapshot(this.#options.model.stateDict()));
+    const report: EpochReport<Name> = {
+      epoch: this.#epoch,
+      steps: this.#steps - before,
+      step: this.#steps,
+      seconds: (performance.now() - start) / 1000,
+      learningRate: this.#learningRate,
+      gradientNorm,
+      train: trained,
+      valid: measured,
+      best,
+    };
+    this.#reports.push(report);
+    if (this.#options.scheduleEvery !== "step") this.#options.schedule?.step((measured ?? trained).loss);
+    this.#epoch++;
+    this.#batch = 0;
+    await this.#averaged(() => this.#tell("onEpoch", report));
+  }
+
+  async #trainEpoch(batches: Batches, { signal, save, saveEvery }: FitOptions): Promise<void> {
+    const { model, reportEvery, accumulate } = this.#options;
+    model.train();
+    const wantsSteps = this.#callbacks.some(({ onStep }) => onStep);
+    const ahead: Promise<StepReport<Name> | null>[] = []; // of the steps that the device may not have taken yet
+    const settle = async (most: number) => {
+      while (ahead.length > most) {
+        const report = await ahead.shift();
+        if (report) await this.#tell("onStep", report);
+      }
+    };
+    const clock = { start: performance.now(), examples: this.#totals.examples };
     for await (const group of grouped(batches, accumulate)) {
       this.#takeStep(group);
-      for (const batch of group) free(batch);
+      dispose(group.map(tensorsOf));
       this.#batch += group.length;
-      ahead.push(this.#totals.fence());
-      if (ahead.length > MAX_STEPS_AHEAD) await ahead.shift();
-      if (onStep && this.#step % reportEvery === 0) {
-        const metrics = await this.#totals.read(this.#step);
-        const { examples } = this.#totals;
-        const examplesPerSecond = (examples - examplesBefore) / ((performance.now() - start) / 1000);
-        const { lr: learningRate } = optimizer;
-        await onStep({ epoch: this.#epoch, step: this.#step, examples, examplesPerSecond, learningRate, ...metrics });
-      }
+      const isReported = wantsSteps && this.#steps % reportEvery === 0;
+      const pending = isReported ? this.#report(clock) : this.#fence();
+      pending.catch(() => {}); // whoever awaits it hears of it
+      ahead.push(pending);
+      await settle(MAX_STEPS_AHEAD);
       if (signal?.aborted) {
+        await settle(0);
         await this.#save(save);
-        throw new InterruptedError(`the training was stopped after step ${this.#step}`);
+        throw new InterruptedError(`the training was stopped after step ${this.#steps}`);
       }
-      if (saveEvery !== undefined && this.#step % saveEvery === 0) await this.#save(save);
+      if (saveEvery !== undefined && this.#steps % saveEvery === 0) {
+        await settle(0); // so that a log has every step that a checkpoint has
+        await this.#save(save);
+      }
     }
+    await settle(0);
   }
 
   // One step of the optimizer, on the gradients of all the batches.
   #takeStep(group: readonly Batch[]): void {
-    const { model, optimizer, loss, clipNorm, schedule, scheduleEvery, average } = this.#options;
-    const examples = group.reduce((total, { size }) => total + size, 0);
-    optimizer.zeroGrad();
-    for (const batch of group) {
-      scope(() => {
-        const outputs = model.forward(...batch.inputs);
-        const value = loss(outputs, batch.labels);
-        (group.length === 1 ? value : value.mul(batch.size / examples)).backward();
-        this.#totals.add(outputs, value, batch);
-      });
-    }
-    scope(() => {
-      if (clipNorm !== undefined) clipGradNorm(model.parameters(), clipNorm);
-      optimizer.step();
-      average?.update();
-    });
-    this.#step++;
+    const { optimizer, schedule, scheduleEvery, average } = this.#options;
+    this.#learningRate = optimizer.lr;
+    const norm = this.#step.take(group, (outputs, loss, batch) => this.#totals.add(outputs, loss, batch));
+    this.#gradientNorm?.dispose();
+    this.#gradientNorm = keep(norm);
+    average?.update();
+    this.#steps++;
     if (scheduleEvery === "step") schedule?.step(Number.NaN);
   }
 
-  /** Frees what the Trainer itself holds on the device. */
-  dispose(): void {
-    this.#totals.dispose();
+  async #fence(): Promise<null> {
+    await this.#device.fence();
+    return null;
   }
 
-  #validate(valid: BatchSource): Promise<Metrics> {
-    return this.#averaged(() => evaluate(this.#options.model, valid, this.#options.loss));
+  // What is read is copied on the device now, and arrives while the next steps are taken.
+  async #report(clock: { readonly start: number; readonly examples: number }): Promise<StepReport<Name>> {
+    const { examples } = this.#totals;
+    const at = { epoch: this.#epoch, step: this.#steps, examples, learningRate: this.#learningRate };
+    const [metrics, gradientNorm] = await Promise.all([this.#totals.read(this.#steps), this.#readNorm()]);
+    const examplesPerSecond = (examples - clock.examples) / ((performance.now() - clock.start) / 1000);
+    return { ...at, examplesPerSecond, gradientNorm, ...metrics };
+  }
+
+  async #readNorm(): Promise<number> {
+    return this.#gradientNorm ? this.#gradientNorm.item() : 0;
+  }
+
+  #validate(valid: BatchSource): Promise<Metrics<Name>> {
+    const { model, loss, metrics } = this.#options;
+    return this.#averaged(() => evaluate(model, valid, { loss, metrics }));
   }
 
   /** Runs `fn` with the averages of the weights in their place, if there are any. */
@@ -291,10 +314,24 @@ export class Trainer {
     return average ? average.apply(fn) : fn();
   }
 
+  #isBetter(a: Metrics<Name>, b: Metrics<Name>): boolean {
+    const { metric, mode } = this.#options.monitor as Monitor;
+    const [x, y] = [a, b].map((metrics) => (metrics as Metrics)[metric]!) as [number, number];
+    return x === y ? a.loss < b.loss : mode === "max" ? x > y : x < y;
+  }
+
   #isStale(patience: number | undefined): boolean {
     if (patience === undefined) return false;
     const best = this.#reports.findLastIndex((report) => report.best);
     return this.#reports.length > 0 && this.#reports.length - 1 - best >= patience;
+  }
+
+  #tell<E extends keyof TrainerCallback>(event: E, value: CallbackValue<E>): Promise<void> {
+    return tell(this.#callbacks, event, value);
+  }
+
+  get #device() {
+    return this.#options.model.parameters()[0]!.device;
   }
 
   // The values are copied on the device now and written while the training goes on; one checkpoint at a time.
@@ -303,27 +340,34 @@ export class Trainer {
     await this.#saving;
     const { model, optimizer, schedule, average } = this.#options;
     const { tensors, groups } = optimizer.stateDict();
-    const averages = average?.stateDict() ?? new Map<string, Tensor>();
-    const live = new Map([
-      ...prefixed("model.", model.stateDict()),
+    const copies = new Map<string, Tensor>([
       ...prefixed("optimizer.", tensors as ReadonlyMap<string, Tensor>),
-      ...prefixed("average.", averages),
-      ["totals", this.#totals.sums] as const,
+      ...prefixed("average.", average?.stateDict() ?? new Map<string, Tensor>()),
+      ...prefixed("totals.", this.#totals.stateDict()),
     ]);
-    const values = snapshot(live);
-    for (const tensor of [...tensors.values(), ...averages.values()]) (tensor as Tensor).dispose();
-    const best = prefixed("best.", this.#best ?? new Map<string, HostTensor>());
+    const values = snapshot(
+      new Map([
+        ...prefixed("model.", model.stateDict()),
+        ...copies,
+        ...(this.#gradientNorm ? [["gradientNorm", this.#gradientNorm] as const] : []),
+      ]),
+    );
+    dispose(copies);
+    const best = prefixed("best.", this.#best ?? (new Map() as Snapshot));
     const progress: TrainerProgress = {
       epoch: this.#epoch,
       batch: this.#batch,
-      step: this.#step,
+      step: this.#steps,
       examples: this.#totals.examples,
+      learningRate: this.#learningRate,
       random: randomState(),
       optimizerGroups: groups as OptimizerOptions[],
       schedule: schedule?.stateDict() ?? null,
       reports: [...this.#reports],
     };
-    this.#saving = values.then((values) => save({ tensors: new Map([...values, ...best]), progress }));
+    this.#saving = values
+      .then((values) => save({ tensors: new Map([...values, ...best]), progress }))
+      .then(() => this.#tell("onSave", progress));
     this.#saving.catch(() => {}); // whoever awaits it next hears of it
   }
 
@@ -335,45 +379,17 @@ export class Trainer {
     if (schedule && progress.schedule) schedule.loadStateDict(progress.schedule);
     const best = withPrefix("best.", tensors);
     this.#best = best.size > 0 ? best : null;
-    this.#totals.restore(tensors.get("totals")!, progress.examples);
+    const device = this.#device;
+    this.#totals.loadStateDict(withPrefix("totals.", tensors), progress.examples, device);
+    const norm = tensors.get("gradientNorm");
+    this.#gradientNorm?.dispose();
+    this.#gradientNorm = norm ? keep(tensor(norm.data, { shape: norm.shape, device }) as Tensor) : null;
     this.#epoch = progress.epoch;
     this.#batch = progress.batch;
-    this.#step = progress.step;
-    this.#reports = [...progress.reports];
+    this.#steps = progress.step;
+    this.#learningRate = progress.learningRate;
+    this.#reports = [...progress.reports] as EpochReport<Name>[];
     setRandomState(progress.random);
-  }
-}
-
-/**
- * Averages over all batches, in evaluation mode; the model's mode is given back. Frees the batches' tensors.
- *
- * @param batches some, or where they come from: then those of epoch 0
- * @param loss averages over the examples of a batch
- * @throws DivergedError if the loss is no finite number
- */
-export async function evaluate(
-  model: Classifier,
-  batches: AnyBatches | BatchSource,
-  loss: (outputs: Tensor, labels: Tensor) => Tensor = crossEntropy,
-): Promise<Metrics> {
-  const { training } = model;
-  model.eval();
-  const totals = new Totals(model);
-  try {
-    for await (const like of batchesOf(batches, 0, 0)) {
-      const batch = toBatch(like);
-      scope(() =>
-        noGrad(() => {
-          const outputs = model.forward(...batch.inputs);
-          totals.add(outputs, loss(outputs, batch.labels), batch);
-        }),
-      );
-      free(batch);
-    }
-    return await totals.read();
-  } finally {
-    totals.dispose();
-    model.train(training);
   }
 }
 
@@ -381,106 +397,23 @@ function expectCount(op: string, name: string, value: number): void {
   if (!Number.isInteger(value) || value < 1) throw new ValueError(`${op}: ${name} is ${value}, expected 1 or more`);
 }
 
-/** The batches of an epoch, from one of them on. */
-export function batchesOf(source: AnyBatches | BatchSource, epoch: number, from: number): AnyBatches {
-  if (typeof source === "function") return source(epoch, from);
-  return "batches" in source ? source.batches(epoch, from) : source;
-}
-
-function toBatch(batch: BatchLike): Batch {
-  if (!isTensors(batch)) return batch;
-  const labels = batch.at(-1);
-  if (batch.length < 2 || !labels) {
-    throw new ValueError(
-      `Trainer: a batch is a list of ${batch.length} tensors, expected one input or more, and labels`,
-    );
+function expectNames(metrics: readonly string[], { metric, mode }: Monitor): void {
+  const taken = metrics.find((name) => OTHER_FIELDS.includes(name));
+  if (taken !== undefined) {
+    throw new ValueError(`Trainer: a metric has the name "${taken}", which reports use for something else`);
   }
-  return { inputs: batch.slice(0, -1), labels, size: labels.shape[0] ?? 1 };
-}
-
-const isTensors = (batch: BatchLike): batch is readonly Tensor[] => Array.isArray(batch);
-
-/** Lists of `size` batches; the last one may be shorter. */
-async function* grouped(batches: AnyBatches, size: number): AsyncIterable<Batch[]> {
-  let group: Batch[] = [];
-  for await (const batch of batches) {
-    group.push(toBatch(batch));
-    if (group.length < size) continue;
-    yield group;
-    group = [];
+  if (metric !== "loss" && !metrics.includes(metric)) {
+    const known = ["loss", ...metrics].map((name) => `"${name}"`).join(", ");
+    throw new ValueError(`Trainer: monitor.metric is "${metric}", expected ${known}`);
   }
-  if (group.length > 0) yield group;
-}
-
-function free({ inputs, labels }: Batch): void {
-  for (const tensor of [...inputs, labels]) tensor.dispose();
-}
-
-function isBetter(a: Metrics, b: Metrics): boolean {
-  return a.accuracy > b.accuracy || (a.accuracy === b.accuracy && a.loss < b.loss);
-}
-
-function prefixed<T>(prefix: string, state: ReadonlyMap<string, T>): Map<string, T> {
-  return new Map([...state].map(([name, value]) => [prefix + name, value]));
-}
-
-function withPrefix<T>(prefix: string, state: ReadonlyMap<string, T>): Map<string, T> {
-  const own = [...state].filter(([name]) => name.startsWith(prefix));
-  return new Map(own.map(([name, value]) => [name.slice(prefix.length), value]));
-}
-
-// Sums over examples, on the device: [loss, correct].
-class Totals {
-  readonly sums: Tensor;
-  examples = 0;
-
-  constructor(model: Module) {
-    this.sums = keep(zeros([2], { device: model.parameters()[0]!.device }));
-  }
-
-  add(outputs: Tensor, loss: Tensor, { labels, size }: Batch): void {
-    const correct = cast(equal(argmax(outputs.detach(), -1), labels), "f32").sum();
-    accumulateInto(this.sums, stack([loss.detach().mul(size), correct]));
-    this.examples += size;
-  }
-
-  reset(): void {
-    this.sums.zero();
-    this.examples = 0;
-  }
-
-  restore({ data }: HostTensor, examples: number): void {
-    this.sums.device.write(this.sums.storage, data);
-    this.examples = examples;
-  }
-
-  fence(): Promise<void> {
-    return this.sums.device.fence();
-  }
-
-  /** @param step the last one that was taken, for the message */
-  async read(step?: number): Promise<Metrics> {
-    const [loss, correct] = await this.sums.data();
-    if (!Number.isFinite(loss)) {
-      const fault = Number.isNaN(loss) ? "not a number" : "infinite";
-      const remedy = "lower the learning rate, or clip the gradients";
-      throw new DivergedError(`the loss is ${fault}${step === undefined ? "" : ` after step ${step}`}; ${remedy}`);
-    }
-    return { loss: loss! / this.examples, accuracy: correct! / this.examples };
-  }
-
-  dispose(): void {
-    this.sums.dispose();
+  if (mode !== "min" && mode !== "max") {
+    throw new ValueError(`Trainer: monitor.mode is "${mode}", expected "min" or "max"`);
   }
 }
 
-/** A state on the host, by the same names. */
-export type Snapshot = ReadonlyMap<string, HostTensor>;
-
-/** Reads tensors back, as they are at the time of the call. */
-export async function snapshot(state: ReadonlyMap<string, Tensor>): Promise<Snapshot> {
-  const entries = [...state].map(
-    async ([name, { shape, storage }]) => [name, { shape, data: await storage.device.read(storage) }] as const,
-  );
-  return new Map(await Promise.all(entries));
-}
+export type { Batch, Batches, BatchLike, BatchSource } from "./batches.ts";
+export { batchesOf, toBatch } from "./batches.ts";
+export type { EpochReport, StepReport, TrainerCallback } from "./callbacks.ts";
+export { type Classifier, evaluate } from "./evaluate.ts";
+export { DivergedError, type Metrics } from "./totals.ts";
+export type { HostTensor, TrainerProgress, TrainerState } from "./trainer-state.ts";
