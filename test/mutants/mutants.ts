@@ -48,7 +48,6 @@ interface Group {
 function* wgslGroups(isWanted: (name: string) => boolean): Generator<Group> {
   const files = sources(".wgsl").sort();
   const codes = new Map(files.map((file) => [file, blankComments(readFileSync(join(root, file), "utf8"))]));
-  const isLibrary = (file: string) => file.startsWith("src/kernels/lib/");
   // What kernels and tables call in the libraries.
   const called = new Set<string>();
   for (const [file, code] of codes) if (!isLibrary(file)) for (const word of wordsOf(code)) called.add(word);
@@ -199,6 +198,10 @@ function sources(extension: string): string[] {
   return fileNames.filter((file) => file.endsWith(extension));
 }
 
+function isLibrary(file: string): boolean {
+  return file.startsWith("src/kernels/lib/");
+}
+
 function wordsOf(text: string): Set<string> {
   return new Set(text.match(/[A-Za-z_]\w*/g));
 }
@@ -219,18 +222,19 @@ function testsOf(file: string): string[] {
   const found: string[] = [];
   const seen = new Set<string>();
   let ring = usersOf(file);
-  if (!file.startsWith("src/kernels/lib/")) ring.unshift(file);
+  if (!isLibrary(file)) ring.unshift(file);
   else found.push(...testsBeside(file));
   while (ring.length > 0) {
     const next: string[] = [];
     for (const user of ring) {
       if (seen.has(user)) continue;
       seen.add(user);
-      const beside = user.endsWith(".test.ts") ? [user] : testsBeside(user);
+      // What lies beside a part of the library tests other parts.
+      const beside = user.endsWith(".test.ts") ? [user] : isLibrary(user) ? [] : testsBeside(user);
       if (beside.length > 0) found.push(...beside);
       else next.push(...importersOf(user));
     }
-    ring = file.startsWith("src/kernels/lib/") || found.length === 0 ? next : [];
+    ring = isLibrary(file) || found.length === 0 ? next : [];
   }
   const own = file.replace(/(-ops)?\.\w+$/, "");
   const rank = (test: string) => (test.startsWith(own) ? 0 : imports.get(test)!.text.length);
