@@ -75,7 +75,7 @@ function* wgslGroups(isWanted: (name: string) => boolean): Generator<Group> {
       if (!reached.has(fn)) continue;
       const mutants = mutationsOf(code, start, end).map((mutation) => {
         const { number: lineNumber, ...lines } = changedLine(text, mutation);
-        return { ...mutation, file, fn, text, ...lines, lineNumber, tests };
+        return { ...mutation, file, fn, text, ...lines, lineNumber, tests: namersFirst(tests, fn) };
       });
       yield { mutants, limit: isEntry ? PER_ENTRY : PER_FUNCTION };
     }
@@ -239,6 +239,23 @@ function testsOf(file: string): string[] {
   const own = file.replace(/(-ops)?\.\w+$/, "");
   const rank = (test: string) => (test.startsWith(own) ? 0 : imports.get(test)!.text.length);
   return [...new Set(found)].sort((a, b) => rank(a) - rank(b));
+}
+
+/** The tests, first those that lie beside what names the function: who only loads its file need not call it. */
+function namersFirst(tests: readonly string[], fn: string): string[] {
+  const names = (test: string) => Number(wordsIn(dirname(test)).has(fn));
+  return tests.toSorted((a, b) => names(b) - names(a));
+}
+
+const wordsByFolder = new Map<string, Set<string>>();
+
+function wordsIn(folder: string): Set<string> {
+  const known = wordsByFolder.get(folder);
+  if (known) return known;
+  const files = fileNames.filter((file) => dirname(file) === folder && /(?<!\.test)\.(ts|wgsl)$/.test(file));
+  const words = wordsOf(files.map((file) => readFileSync(join(root, file), "utf8")).join("\n"));
+  wordsByFolder.set(folder, words);
+  return words;
 }
 
 function testsBeside(file: string): string[] {
