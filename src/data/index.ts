@@ -100,4 +100,11 @@ export {
   type WordOptions,
   WordTokenizer,
 } from "./tokenizer.ts";
+export {
+  type PretrainedVectors,
+  pretrainedVectors,
+  type VectorCoverage,
+  type VectorOptions,
+  type VectorStatistics,
+} from "./vectors.ts";
 export { Vocab, VocabBuilder, type VocabJSON, type VocabOptions } from "./vocab.ts";

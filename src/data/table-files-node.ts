@@ -1,14 +1,15 @@
 /** Tables from files in Node: whole, or row by row for files larger than memory. */
-import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { CsvError, parse } from "csv-parse";
 import { checkOptions, DataError } from "../gpu/errors.ts";
-import { readFileChecked, refuseFile } from "../io/files-node.ts";
+import { readFileChecked } from "../io/files-node.ts";
+import { readBlocks } from "./blocks-node.ts";
 import { type Column, csvFormat, expectFields, QUOTE_REMEDY } from "./csv.ts";
+import { CR, LF, lineEnds } from "./lines.ts";
 import { place } from "./messages.ts";
 import { type Fields, TabularDataset, TabularStream } from "./table.ts";
 import { findColumns, isJsonLines, jsonRows, type Row, TABULAR_OPTIONS, type TabularOptions } from "./table-rows.ts";
-import { decodeUtf8, withoutByteOrderMark } from "./utf8.ts";
+import { decodeUtf8 } from "./utf8.ts";
 
 /**
  * Reads a table into memory.
@@ -54,7 +55,7 @@ interface FileOptions extends TabularOptions {
 
 async function* jsonFile(columns: readonly Column[], { file }: FileOptions): AsyncGenerator<Row> {
   const start = { line: 1, offset: 0 };
-  for await (const block of blocksOfLines(file)) {
+  for await (const block of readBlocks(file)) {
     yield* jsonRows(block, columns, file, start);
     start.line += lineEnds(block).length;
     start.offset += block.length;
@@ -72,7 +73,7 @@ async function* csvFile(columns: readonly Column[], options: FileOptions): Async
   const { file } = options;
   const lines = new LineQueue();
   async function* checked(): AsyncGenerator<Uint8Array> {
-    for await (const block of blocksOfLines(file)) {
+    for await (const block of readBlocks(file)) {
       decodeUtf8(block, file, lines.end); // refuses what is not UTF-8
       lines.add(block);
       yield block;
@@ -114,40 +115,6 @@ const QUOTE_FAULTS: Partial<Record<string, string>> = {
   INVALID_OPENING_QUOTE: "a quote stands inside a field that is not quoted",
   CSV_INVALID_CLOSING_QUOTE: "a quoted field has text after its closing quote",
 };
-
-const LF = 0x0a;
-const CR = 0x0d;
-
-/** A file in pieces that end where a line ends, but for the last; without a byte order mark. */
-async function* blocksOfLines(file: string): AsyncGenerator<Uint8Array> {
-  let rest = new Uint8Array();
-  let isFirst = true;
-  const stream = createReadStream(file);
-  try {
-    for await (const chunk of stream as AsyncIterable<Uint8Array>) {
-      const all = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-      // A CR at the end may be half of a line's end.
-      const end = Math.max(all.lastIndexOf(LF), all.lastIndexOf(CR, -2)) + 1;
-      rest = all.slice(end);
-      if (end === 0) continue;
-      const block = all.subarray(0, end);
-      yield isFirst ? withoutByteOrderMark(block) : block;
-      isFirst = false;
-    }
-  } catch (error) {
-    refuseFile(file, error);
-  }
-  if (rest.length > 0) yield isFirst ? withoutByteOrderMark(rest) : rest;
-}
-
-/** Where the lines of a block end: after their LF, CR LF or CR. */
-function lineEnds(block: Uint8Array): number[] {
-  const ends: number[] = [];
-  for (let i = 0; i < block.length; i++) {
-    if (block[i] === LF || (block[i] === CR && block[i + 1] !== LF)) ends.push(i + 1);
-  }
-  return ends;
-}
 
 /** The lines that were read and whose records were not: so many bytes into the file, they end. */
 class LineQueue {

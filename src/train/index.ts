@@ -1,7 +1,9 @@
 /** Training, evaluation and the folders of runs, in Node. */
 export { type ImageFolder, type ImageOptions, readImageFolder, readImages } from "../data/image-files-node.ts";
+export { readTable, streamTable } from "../data/table-files-node.ts";
 export type { Batch, BatchLike, BatchSource } from "./batches.ts";
 export type { EpochReport, StepReport, TrainerCallback, TrainingEnd, TrainingStart } from "./callbacks.ts";
+export { readVectors } from "../data/vector-files-node.ts";
 export { readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 export type { Prediction, RunOutput, RunResult, TrainingOptions } from "./classifier-run.ts";
 export { type Classifier, type EvaluateOptions, evaluate, type Loss } from "./evaluate.ts";
