@@ -3,6 +3,7 @@
 import { DataError, didYouMean, TilegradError, ValueError } from "../gpu/errors.ts";
 import "../index.ts";
 import { InterruptedError } from "../train/trainer.ts";
+import { DATA_GET_OPTIONS, DATA_LIST_OPTIONS, dataGetCommand, dataListCommand } from "./data.ts";
 import { DEMO_OPTIONS, demoCommand } from "./demo.ts";
 import { DEVICES_OPTIONS, devicesCommand } from "./devices.ts";
 import { formatOptions, type OptionTable, parseOptions, UsageError } from "./options.ts";
@@ -39,8 +40,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     run: pretrainTextCommand,
   },
   "train image": {
-    arguments: "--data DIR [options]",
-    help: "train an image classifier on IDX files or a folder of pictures per class",
+    arguments: "--data DIR|FILE [options]",
+    help: "train an image classifier on IDX, CIFAR-10 or CSV files, or a folder of pictures per class",
     options: TRAIN_IMAGE_OPTIONS,
     run: trainImageCommand,
   },
@@ -55,6 +56,18 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     help: "label texts or pictures given as arguments or in lines of standard input",
     options: PREDICT_OPTIONS,
     run: predictCommand,
+  },
+  "data get": {
+    arguments: "NAME [options]",
+    help: "download a public data set, and say how to train on it",
+    options: DATA_GET_OPTIONS,
+    run: dataGetCommand,
+  },
+  "data list": {
+    arguments: "[--json]",
+    help: "the public data sets that data get knows",
+    options: DATA_LIST_OPTIONS,
+    run: dataListCommand,
   },
   devices: {
     arguments: "[--json]",
@@ -79,7 +92,8 @@ async function main(args: readonly string[]): Promise<void> {
     printOverview();
     return;
   }
-  const name = args[0] === "train" || args[0] === "pretrain" ? args.slice(0, 2).join(" ") : args[0]!;
+  const isOfTwoWords = Object.keys(COMMANDS).some((name) => name.startsWith(`${args[0]} `));
+  const name = isOfTwoWords ? args.slice(0, 2).join(" ") : args[0]!;
   const command = COMMANDS[name];
   if (!command) throw new UsageError(`there is no command "${name}"${didYouMean(name, Object.keys(COMMANDS))}`);
   const rest = args.slice(name.split(" ").length);
