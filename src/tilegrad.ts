@@ -21,7 +21,7 @@ export * as metrics from "./metrics/index.ts";
 export * as models from "./models/index.ts";
 export * as nn from "./nn/index.ts";
 export * as optim from "./optim/index.ts";
-export { type CapturedStep, capture, type StepResult } from "./tensor/capture.ts";
+export { type CapturedStep, type CaptureOptions, capture, type StepResult } from "./tensor/capture.ts";
 export {
   clearError,
   type DeviceName,

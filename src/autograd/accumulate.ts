@@ -1,5 +1,5 @@
 /** Adds gradients that reach one tensor from several places. The only kernel that autograd owns. */
-import { ceilDiv, dispatch, loadKernel, type Reference } from "../gpu/kernel.ts";
+import { ceilDiv, dispatch, loadKernel, type Pointwise, type Reference } from "../gpu/kernel.ts";
 import { empty, type Tensor } from "../tensor/tensor.ts";
 import { record } from "./record.ts";
 
@@ -15,16 +15,29 @@ const reference = {
 const kernel = loadKernel(new URL("./accumulate.wgsl", import.meta.url), { reference });
 const THREADS = 64;
 
+const sumOfTwo: Pointwise = { reads: ["a", "b"], writes: "sum", expression: "a + b", lib: [] };
+const sumInto: Pointwise = { reads: ["a", "sum"], writes: "sum", expression: "sum + a", lib: [] };
+
 /** a + b, of one shape, as a new tensor; differentiable, since it is needed for second derivatives. */
 export function accumulate(a: Tensor, b: Tensor): Tensor {
   const sum = empty(a.shape, { device: a.device });
   const { size } = a;
-  dispatch(kernel, "add", { bind: { a, b, sum }, params: { size }, groups: ceilDiv(size, THREADS) });
+  dispatch(kernel, "add", {
+    bind: { a, b, sum },
+    params: { size },
+    groups: ceilDiv(size, THREADS),
+    pointwise: sumOfTwo,
+  });
   return record(sum, { op: "accumulate", inputs: [a, b], saved: {}, backward: (dy) => [dy, dy], composed: true });
 }
 
 /** sum += a, in place. */
 export function accumulateInto(sum: Tensor, a: Tensor): void {
   const { size } = sum;
-  dispatch(kernel, "addInto", { bind: { a, sum }, params: { size }, groups: ceilDiv(size, THREADS) });
+  dispatch(kernel, "addInto", {
+    bind: { a, sum },
+    params: { size },
+    groups: ceilDiv(size, THREADS),
+    pointwise: sumInto,
+  });
 }

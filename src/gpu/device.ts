@@ -116,6 +116,11 @@ export class Storage {
     return this.length * this.device.wordBytes;
   }
 
+  /** The storage that this is a range of, or itself. */
+  get root(): Storage {
+    return this.#parent?.root ?? this;
+  }
+
   get alive(): boolean {
     return this.#references > 0;
   }

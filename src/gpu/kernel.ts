@@ -115,6 +115,21 @@ export interface Bindable {
 
 export type Params = Readonly<Record<string, number | readonly number[]>>;
 
+/**
+ * What an entry computes at each element, where that is all it does: with it, neighbours can be fused. Everything is f32;
+ * what is read has the result's size, or one element.
+ */
+export interface Pointwise {
+  /** Bindings that are read. */
+  readonly reads: readonly string[];
+  /** The binding that is written. */
+  readonly writes: string;
+  /** A WGSL expression of the elements, by the bindings' names, and of `params`. */
+  readonly expression: string;
+  /** What the expression calls. */
+  readonly lib: readonly Library[];
+}
+
 export interface Dispatch {
   /** What each binding that the entry reaches is bound to, by the WGSL's names. */
   readonly bind: Readonly<Record<string, Bindable>>;
@@ -122,6 +137,8 @@ export interface Dispatch {
   readonly params?: Params;
   /** `override` constants: sizes and flags that are compiled in. */
   readonly constants?: Readonly<Record<string, number>>;
+  /** What it computes, for kernels that work element by element. */
+  readonly pointwise?: Pointwise | undefined;
   /** How many workgroups the work asks for. A device may run fewer: every kernel strides over them. 0 runs nothing. */
   readonly groups: number;
 }

@@ -7,6 +7,7 @@
 import { BufferPool, type GpuBuffer } from "./buffer-pool.ts";
 import type { Storage } from "./device.ts";
 import { CaptureError } from "./errors.ts";
+import type { Params, Pointwise } from "./kernel.ts";
 import type { Pipeline } from "./pipelines.ts";
 
 /** A range of a buffer, in bytes. */
@@ -25,13 +26,24 @@ export interface RecordedDispatch {
   readonly groups: number;
 }
 
+/** What the caller asked for, which a dispatch no longer shows. */
+export interface Request {
+  /** By binding, in their order. */
+  readonly storages: ReadonlyMap<string, Storage>;
+  readonly params: Params | undefined;
+  readonly pointwise: Pointwise | undefined;
+}
+
 export interface RecordedCopy {
   readonly from: Range;
   readonly to: Range;
 }
 
+export type Command = RecordedDispatch | RecordedCopy;
+
 export class Recording {
-  readonly commands: (RecordedDispatch | RecordedCopy)[] = [];
+  commands: Command[] = [];
+  readonly requests = new Map<Command, Request>();
   /** Buffers that were allocated meanwhile. */
   readonly owned = new Set<GpuBuffer>();
   /** Those of them that no storage uses any more. */
@@ -53,8 +65,14 @@ export class Recording {
     this.owned.add(buffer);
   }
 
-  add(command: RecordedDispatch | RecordedCopy): void {
+  add(command: Command, request?: Request): void {
     this.commands.push(command);
+    if (request) this.requests.set(command, request);
+    this.pin(command);
+  }
+
+  /** Keeps what a command names from being destroyed. */
+  pin(command: Command): void {
     for (const { buffer } of "pipeline" in command ? command.ranges : [command.from, command.to]) this.use(buffer);
   }
 

@@ -9,6 +9,7 @@ import { type Capabilities, capabilitiesOf, openDevice } from "./adapter.ts";
 import { BufferPool, GpuBuffer, sizeClass } from "./buffer-pool.ts";
 import type { Device, ElementType, Memory, MemoryUse, Storage } from "./device.ts";
 import { CaptureError, DeviceError, DeviceLostError, GpuError, OutOfMemoryError, TilegradError } from "./errors.ts";
+import { fused } from "./fusion.ts";
 import { INDEX_ERROR_WORDS, indexError } from "./index-error.ts";
 import type { Bindable, Dispatch, Family, Kernel, ReferenceArray } from "./kernel.ts";
 import { type Pipeline, PipelineCache, packParams } from "./pipelines.ts";
@@ -328,18 +329,33 @@ export class WebGpuDevice implements Device {
 
   // --- dispatch
 
-  run(kernel: Kernel, entry: string, { bind, params, constants, groups }: Dispatch): void {
+  run(kernel: Kernel, entry: string, call: Dispatch): void {
     this.#assertAlive();
-    const pipeline = this.#pipelines.get(kernel, entry, this.family, constants);
     const scratch: GpuBuffer[] = [];
-    const words = pipeline.params ? packParams(pipeline.label, pipeline.params, params) : null;
-    const { bindGroup, ranges, outputs } = this.#bind(pipeline, bind, words, scratch);
-    const dispatch = { pipeline, bindGroup, ranges, params: words, groups: Math.min(groups, this.maxGroups) };
+    const { dispatch, outputs } = this.#prepare(kernel, entry, call, scratch);
     this.#encode(dispatch);
-    this.#recording?.add({ ...dispatch, params: words && words.slice() });
+    if (this.#recording) this.#remember(dispatch, call);
     for (const output of outputs) output.markWritten();
     for (const buffer of scratch) (buffer.owner?.pool ?? this.#pool).give(buffer);
     if (this.#encoded >= DISPATCHES_PER_SUBMIT) this.flush();
+  }
+
+  // The words of its params are valid until the next call.
+  #prepare(kernel: Kernel, entry: string, { bind, params, constants, groups }: Dispatch, scratch: GpuBuffer[]) {
+    const pipeline = this.#pipelines.get(kernel, entry, this.family, constants);
+    const words = pipeline.params ? packParams(pipeline.label, pipeline.params, params) : null;
+    const { bindGroup, ranges, outputs } = this.#bind(pipeline, bind, words, scratch);
+    const dispatch = { pipeline, bindGroup, ranges, params: words, groups: Math.min(groups, this.maxGroups) };
+    return { dispatch, outputs };
+  }
+
+  #remember(dispatch: RecordedDispatch, { bind, params, pointwise }: Dispatch): void {
+    const storages = new Map<string, Storage>();
+    for (const { name } of dispatch.pipeline.bindings) if (bind[name]) storages.set(name, bind[name].storage);
+    this.#recording!.add(
+      { ...dispatch, params: dispatch.params && dispatch.params.slice() },
+      { storages, params, pointwise },
+    );
   }
 
   #encode({ pipeline, bindGroup, params, groups }: RecordedDispatch): void {
@@ -533,6 +549,16 @@ export class WebGpuDevice implements Device {
     for (const storage of recording.written) storage.markWritten();
     if (recording.mayHaveIndexError) this.#mayHaveIndexError = true;
     if (this.#encoded >= DISPATCHES_PER_SUBMIT) this.flush();
+  }
+
+  /** Has neighbours that work element by element run as one, from the next replay on. */
+  fuse(recording: Recording): void {
+    recording.commands = fused(recording, this.limits.maxStorageBuffersPerShaderStage, (kernel, call) => {
+      const { dispatch } = this.#prepare(kernel, "run", call, []);
+      const command = { ...dispatch, params: dispatch.params!.slice() };
+      recording.pin(command);
+      return command;
+    });
   }
 
   /** Gives a recording's memory back, apart from what tensors still use. */

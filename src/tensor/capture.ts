@@ -4,7 +4,7 @@
  */
 
 import type { Device } from "../gpu/device.ts";
-import { CaptureError, DTypeError, ShapeError, ValueError } from "../gpu/errors.ts";
+import { CaptureError, checkOptions, DTypeError, ShapeError, ValueError } from "../gpu/errors.ts";
 import type { Recording } from "../gpu/recording.ts";
 import { WebGpuDevice } from "../gpu/webgpu.ts";
 import { defaultDevice } from "./device.ts";
@@ -35,6 +35,14 @@ export function setStepRandomness(make: (device: Device) => StepRandomness): voi
 /** What a step may return: tensors, or arrays and plain objects of them. */
 export type StepResult = Tensor | readonly StepResult[] | { readonly [name: string]: StepResult };
 
+export interface CaptureOptions {
+  /**
+   * Run neighbours that work element by element as one kernel each (default false). A compiler may round what it sees
+   * together differently: results are those of the step to a few units in the last place per element, not to the bit.
+   */
+  fuse?: boolean;
+}
+
 /** A captured step: call it as the step itself. */
 export interface CapturedStep<A extends readonly Tensor[], R> {
   (...inputs: A): R;
@@ -56,6 +64,7 @@ export interface CapturedStep<A extends readonly Tensor[], R> {
  * device every call runs the step.
  *
  * @param step a synchronous function of tensors that reads nothing back
+ * @param options fuse: fewer kernels, at the price of the last bit
  * @returns a function of tensors with the first call's shapes and dtypes
  * @throws CaptureError, at the third call, with the kernel and what differs, if the step does not do the same each time;
  *   at the second, if it writes host data or reads back
@@ -71,7 +80,9 @@ export interface CapturedStep<A extends readonly Tensor[], R> {
  */
 export function capture<A extends readonly Tensor[], R extends StepResult>(
   step: (...inputs: A) => R,
+  options: CaptureOptions = {},
 ): CapturedStep<A, R> {
+  checkOptions("capture", options, ["fuse"]);
   const state: CaptureState<R> = { calls: 0, randomness: null, inputs: null, earlier: null, recorded: null };
   const captured = (...inputs: A): R => {
     const device = inputs[0]?.device ?? defaultDevice();
@@ -79,7 +90,7 @@ export function capture<A extends readonly Tensor[], R extends StepResult>(
     if (state.calls++ === 0) return scope(() => step(...inputs));
     takeInputs(state, inputs);
     if (state.recorded) return replay(state, device);
-    return record(state, device, () => step(...(state.inputs as unknown as A)));
+    return record(state, device, () => step(...(state.inputs as unknown as A)), options.fuse ?? false);
   };
   return Object.defineProperties(captured as CapturedStep<A, R>, {
     isReplaying: { get: () => state.recorded !== null },
@@ -124,7 +135,12 @@ function takeInputs<R>(state: CaptureState<R>, inputs: readonly Tensor[]): void 
   }
 }
 
-function record<R extends StepResult>(state: CaptureState<R>, device: WebGpuDevice, step: () => R): R {
+function record<R extends StepResult>(
+  state: CaptureState<R>,
+  device: WebGpuDevice,
+  step: () => R,
+  isFused: boolean,
+): R {
   state.randomness ??= stepRandomness(device);
   const { result, recording } = device.record(() => state.randomness!.record(() => scope(step)));
   eachTensor(result, keep);
@@ -137,8 +153,12 @@ function record<R extends StepResult>(state: CaptureState<R>, device: WebGpuDevi
     throw new CaptureError(`capture: the step did not do the same twice: ${difference}`);
   }
   const own = copyOf(result);
-  if (earlier) state.recorded = now;
-  else forget(now); // so that the second recording has its memory
+  if (!earlier) {
+    forget(now); // so that the second recording has its memory
+    return own;
+  }
+  if (isFused) device.fuse(recording);
+  state.recorded = now;
   return own;
 }
 

@@ -3,14 +3,14 @@
  * derivatives in WGSL, and the same in TypeScript, which define them. `binary-ops.ts` is the table.
  */
 import { expectSameDevice, record, requiresGrad } from "../../autograd/record.ts";
-import { dispatch, type Kernel, type Library, loadKernel } from "../../gpu/kernel.ts";
+import { dispatch, type Kernel, type Library, loadKernel, type Pointwise } from "../../gpu/kernel.ts";
 import { type DType, elementType, isFloat } from "../../tensor/dtype.ts";
 import { broadcastShapes } from "../../tensor/shape.ts";
 import { empty, isTensor, type Tensor } from "../../tensor/tensor.ts";
 import { zeros } from "../creation/creation.ts";
 import { BROADCAST, MATH } from "../lib/lib.ts";
 import { sumTo } from "../reduce/sum-to.ts";
-import { type Iteration, lift, plan, vectorOf, walk } from "./iteration.ts";
+import { type Iteration, isInOrder, lift, plan, vectorOf, walk } from "./iteration.ts";
 import { commonDType, deviceOf, type Operand, operandAs } from "./operand.ts";
 
 export interface BinaryOp {
@@ -62,6 +62,7 @@ export function binary(name: string, entry: Omit<BinaryOp, "name">): (a: Operand
   const op: BinaryOp = { name, ...entry };
   binaryOps.set(name, op);
   const kernels = new Map<string, Kernel>();
+  const pointwise = pointwiseOf(op);
   const kernelFor = (dtype: DType, { width, packed }: Iteration) => {
     const key = `${dtype} ${width} ${packed}`;
     let kernel = kernels.get(key);
@@ -77,7 +78,12 @@ export function binary(name: string, entry: Omit<BinaryOp, "name">): (a: Operand
     const kernel = kernelFor(a.dtype, iteration);
     const dtype = op.result ?? a.dtype;
     const y = empty(shape, { dtype, device: a.device });
-    dispatch(kernel, "forward", { bind: { a, b, y }, ...iteration });
+    const fusible = isFloat(a.dtype) && isFloat(dtype) && isInOrder(iteration);
+    dispatch(kernel, "forward", {
+      bind: { a, b, y },
+      ...iteration,
+      pointwise: fusible ? pointwise.forward : undefined,
+    });
     if (!isFloat(dtype)) return y;
 
     const shapes = [a.shape, b.shape] as const;
@@ -88,7 +94,8 @@ export function binary(name: string, entry: Omit<BinaryOp, "name">): (a: Operand
     const fused: Backward = (dy, { a, b }, side) => {
       const d = empty(shape, dy);
       const bind = { a: a!, b: b!, dy, [side === 0 ? "da" : "db"]: d };
-      dispatch(kernel, side === 0 ? "backwardA" : "backwardB", { bind, ...iteration });
+      const entry = side === 0 ? "backwardA" : "backwardB";
+      dispatch(kernel, entry, { bind, ...iteration, pointwise: fusible ? pointwise[entry] : undefined });
       return sumTo(d, shapes[side]);
     };
     const sides = [op.dfa ? fused : composed, op.dfb ? fused : composed] as const;
@@ -116,6 +123,23 @@ export function comparison(
   return binary(name, { ...entry, result: "bool" }) as (a: Operand, b: Operand) => Tensor<"bool">;
 }
 
+const libOf = ({ lib }: BinaryOp): Library[] => (lib ? [MATH, lib] : [MATH]);
+
+function pointwiseOf(op: BinaryOp): Record<"forward" | "backwardA" | "backwardB", Pointwise> {
+  const lib = libOf(op);
+  const slope = (side: "a" | "b", expression: string | undefined) => ({
+    reads: ["a", "b", "dy"],
+    writes: `d${side}`,
+    expression: `dy * (${expression})`,
+    lib,
+  });
+  return {
+    forward: { reads: ["a", "b"], writes: "y", expression: op.f, lib },
+    backwardA: slope("a", op.dfa),
+    backwardB: slope("b", op.dfb),
+  };
+}
+
 function savedOperands({ uses = ["ab", "ab"] }: BinaryOp, a: Tensor, b: Tensor): Saved {
   const used = (requiresGrad(a) ? uses[0] : "") + (requiresGrad(b) ? uses[1] : "");
   return { a: used.includes("a") ? a : null, b: used.includes("b") ? b : null };
@@ -140,7 +164,7 @@ function declareKernel(op: BinaryOp, dtype: DType, width: 1 | 4, packed: readonl
   const slope = (expression: string | undefined) => (integer ? "0.0" : (expression ?? "0.0"));
   return loadKernel(new URL("./binary.wgsl", import.meta.url), {
     name,
-    lib: op.lib ? [BROADCAST, MATH, op.lib] : [BROADCAST, MATH],
+    lib: [BROADCAST, ...libOf(op)],
     append: `alias T = ${T};
 alias R = ${R};
 alias A = ${vectorOf(T, packed[0] ? width : 1)};

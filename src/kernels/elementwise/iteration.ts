@@ -76,6 +76,11 @@ export function plan<T extends readonly Tensor[]>(operands: T, shape: Shape): { 
   return { operands: expanded, iteration: iterate(expanded, shape)! };
 }
 
+/** Whether each operand is read element by element in the result's order, or has one element. */
+export function isInOrder({ constants }: Iteration): boolean {
+  return [constants.A_ACCESS, constants.B_ACCESS, constants.C_ACCESS].every((access) => access !== STRIDED);
+}
+
 function iterate(operands: readonly Tensor[], shape: Shape): Iteration | null {
   const size = sizeOf(shape);
   const merged = collapse(

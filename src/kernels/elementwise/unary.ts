@@ -3,7 +3,7 @@
  * TypeScript, which define them. `unary-ops.ts` and `activations.ts` are the tables.
  */
 import { record } from "../../autograd/record.ts";
-import { dispatch, type Kernel, type Library, loadKernel } from "../../gpu/kernel.ts";
+import { dispatch, type Kernel, type Library, loadKernel, type Pointwise } from "../../gpu/kernel.ts";
 import { type DType, elementType, isFloat } from "../../tensor/dtype.ts";
 import { empty, type Tensor } from "../../tensor/tensor.ts";
 import { cast } from "../cast/cast.ts";
@@ -93,8 +93,26 @@ function run(
   const key = `${op.name} ${dtype} ${width}`;
   let kernel = kernels.get(key);
   if (!kernel) kernels.set(key, (kernel = declareKernel(op, dtype, width)));
-  dispatch(kernel, entry, { bind, params: { size: size / width, p, q }, groups: groupsFor(size, width) });
+  const pointwise = isFloat(dtype) && !op.result ? pointwiseOf(op)[entry] : undefined;
+  dispatch(kernel, entry, { bind, params: { size: size / width, p, q }, groups: groupsFor(size, width), pointwise });
 }
+
+const pointwise = new Map<UnaryOp, Record<"forward" | "backward", Pointwise>>();
+
+function pointwiseOf(op: UnaryOp): Record<"forward" | "backward", Pointwise> {
+  let both = pointwise.get(op);
+  if (!both) {
+    const lib = libOf(op);
+    both = {
+      forward: { reads: ["x"], writes: "y", expression: op.f, lib },
+      backward: { reads: ["s", "dy"], writes: "dx", expression: `dy * (${op.df})`, lib },
+    };
+    pointwise.set(op, both);
+  }
+  return both;
+}
+
+const libOf = ({ lib }: UnaryOp): Library[] => (lib ? [MATH, lib] : [MATH]);
 
 /** Makes the op of a table entry that has no scalars. */
 export function unary(name: string, entry: Omit<UnaryOp, "name">): (x: Tensor) => Tensor {
@@ -120,7 +138,7 @@ function declareKernel(op: UnaryOp, dtype: DType, width: Width): Kernel {
   const define = isFloat(dtype) ? reference.f : (op.integerReference ?? reference.f);
   return loadKernel(new URL("./unary.wgsl", import.meta.url), {
     name,
-    lib: op.lib ? [MATH, op.lib] : [MATH],
+    lib: libOf(op),
     append: `alias T = ${T};
 alias R = ${R};
 alias X = ${vectorOf(T, width)};
