@@ -12,6 +12,7 @@ import { SetupError, setupVulkan } from "./setup-vulkan.ts";
 import { TRAIN_IMAGE_OPTIONS, trainImageCommand } from "./train-image.ts";
 import { TRAIN_TEXT_OPTIONS, trainTextCommand } from "./train-text.ts";
 import { EVAL_OPTIONS, evalCommand, PREDICT_OPTIONS, predictCommand } from "./use-run.ts";
+import { reportCommand, WATCH_OPTIONS, watchCommand } from "./view.ts";
 
 interface Command {
   readonly arguments: string;
@@ -68,6 +69,18 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     help: "the public data sets that data get knows",
     options: DATA_LIST_OPTIONS,
     run: dataListCommand,
+  },
+  report: {
+    arguments: "DIR",
+    help: "write a run's report.html anew",
+    options: {},
+    run: reportCommand,
+  },
+  watch: {
+    arguments: "[DIR] [--port N]",
+    help: "serve a live page on this machine that compares the runs in a folder (default: runs)",
+    options: WATCH_OPTIONS,
+    run: watchCommand,
   },
   devices: {
     arguments: "[--json]",

@@ -26,6 +26,7 @@ import {
   type TrainingOptions,
   trainClassifier,
 } from "./classifier-run.ts";
+import { encodePng } from "./png.ts";
 import type { BatchSource, Classifier } from "./trainer.ts";
 
 export const IMAGE_MODELS = ["cnn", "resnet", "mlp"] as const;
@@ -80,6 +81,7 @@ export async function trainImage(options: ImageRun & RunOutput): Promise<RunResu
   const examples = (set: ImageDataset): Examples => ({
     length: set.length,
     loader: new DataLoader(set.normalize(statistics), { batchSize }),
+    inspection: { names: labels.names, labels: set.labels, show: (i) => ({ image: pngOf(set, i) }) },
   });
   const shuffled = { batchSize, shuffle: true, seed };
   let loader: BatchSource = new DataLoader(train.normalize(statistics), shuffled);
@@ -168,6 +170,13 @@ export class ImageClassifier {
     }
     return results;
   }
+}
+
+/** An image of a data set as a data URI. */
+function pngOf({ pixels, shape }: ImageDataset, index: number): string {
+  const size = shape.channels * shape.height * shape.width;
+  const png = encodePng(pixels.subarray(index * size, (index + 1) * size), shape);
+  return `data:image/png;base64,${Buffer.from(png).toString("base64")}`;
 }
 
 function buildModel(options: ImageModelOptions, shape: ImageShape, classes: number): Classifier {

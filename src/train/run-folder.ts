@@ -1,7 +1,8 @@
 /**
  * A run's folder: `config.json` (what was asked for, and what is needed to use the model), `metrics.jsonl` (a line per
  * report and per epoch), `model.safetensors` (the best epoch's parameters), `checkpoint.safetensors` (where it is, to go on
- * from there), `result.json` (how it ended).
+ * from there), `result.json` (how it ended), and for people: `about.json` (what it runs on and trains), `predictions.json`
+ * (what it takes for what, and its worst mistakes), `report.html` (all of that as a page).
  */
 import { appendFile, mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -59,6 +60,17 @@ export interface EpochLine {
 
 export type LogLine = StepLine | EpochLine;
 
+// By a run, besides config.json, which it writes anew.
+const WRITTEN = [
+  "result.json",
+  "metrics.jsonl",
+  "model.safetensors",
+  "checkpoint.safetensors",
+  "about.json",
+  "predictions.json",
+  "report.html",
+];
+
 export class RunFolder {
   readonly path: string;
 
@@ -70,8 +82,7 @@ export class RunFolder {
   static async create(path: string): Promise<RunFolder> {
     try {
       await mkdir(path, { recursive: true });
-      for (const file of ["result.json", "metrics.jsonl", "model.safetensors", "checkpoint.safetensors"])
-        await rm(join(path, file), { force: true });
+      for (const file of WRITTEN) await rm(join(path, file), { force: true });
     } catch (cause) {
       throw new DataError(
         `${path}: the run's folder cannot be made (${(cause as Error).message}); choose another with --out`,

@@ -57,7 +57,7 @@ export function renderReport(run: RunView): string {
 ${figures(run)}
 ${sections.map(({ id, title, note, content }) => html`<section id="${id}" aria-labelledby="${id}-title">\n<h2 id="${id}-title">${title}</h2>\n${note && html`<p class="note">${note}</p>`}\n${content}\n</section>\n`)}
 </main>
-<footer>Written by tilegrad ${run.about.versions?.tilegrad}. This page is complete in itself and loads nothing.</footer>`;
+<footer>Written by tilegrad. This page is complete in itself and loads nothing.</footer>`;
   const { stepsPerEpoch = null } = run.about;
   return renderPage({
     title: `${run.name} · tilegrad`,
@@ -278,7 +278,7 @@ function mistakeCard(mistake: Mistake & Shown, labels: readonly string[]): Html 
     ? guesses
     : [...guesses, [label, Math.exp(-loss)] as const];
   return html`<li>${content}
-<dl>${likeliest.map(([guess, probability]) => html`<div class="${guess === label ? "right" : "wrong"}"><dt>${labels[guess]}${guess === label && html` <small>label</small>`}</dt><dd><span class="bar" style="--share:${probability.toFixed(3)}">${formatPercent(probability)}</span></dd></div>`)}</dl>
+<dl>${likeliest.map(([guess, probability]) => html`<div class="${guess === label ? "right" : "wrong"}"><dt>${labels[guess]}${guess === label && html` <small class="badge">label</small>`}</dt><dd><span class="bar" style="--share:${probability.toFixed(3)}">${formatPercent(probability)}</span></dd></div>`)}</dl>
 <p class="note">example ${formatCount(example)} · loss ${loss.toFixed(2)}</p></li>\n`;
 }
 

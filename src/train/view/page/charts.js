@@ -21,7 +21,8 @@ import uPlot from "uplot";
  * @typedef {object} ChartOptions
  * @property {boolean} log whether the vertical axis is logarithmic
  * @property {"step" | "epoch"} axis
- * @property {(value: number | null | undefined) => string} format
+ * @property {(value: number | null | undefined) => string} format of values under the cursor
+ * @property {(value: number) => string} formatTick of values on the axis
  */
 
 const HEIGHT = 240;
@@ -40,7 +41,7 @@ export class Chart {
   /** @type {readonly Line[]} */
   #lines = [];
   /** @type {ChartOptions} */
-  #options = { log: false, axis: "step", format: String };
+  #options = { log: false, axis: "step", format: String, formatTick: String };
 
   /** @param {string} title */
   constructor(title) {
@@ -96,7 +97,7 @@ export class Chart {
 
   /** @returns {import("uplot").Options} */
   #plotOptions() {
-    const { log, format } = this.#options;
+    const { log, formatTick } = this.#options;
     const font = `12px ${getComputedStyle(document.body).fontFamily}`;
     const line = { stroke: () => cssColor("--line"), width: 1 };
     const axis = { font, stroke: () => cssColor("--muted"), grid: line, ticks: { show: false } };
@@ -112,7 +113,7 @@ export class Chart {
           ...axis,
           size: widthOfTicks,
           gap: 6,
-          values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : format(tick))),
+          values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : formatTick(tick))),
         },
       ],
       cursor: {

@@ -1,5 +1,6 @@
 // @ts-check
 /** How curves are shown: what the controls above the charts say. */
+import { formatMetric, formatTick, isShare } from "./format.js";
 
 /** @typedef {{ axis: "step" | "epoch", log: boolean, smoothing: number, train: boolean, valid: boolean }} View */
 
@@ -27,4 +28,18 @@ export function controls(form, onChange) {
   });
   form.addEventListener("submit", (event) => event.preventDefault());
   return read;
+}
+
+/**
+ * @param {View} view
+ * @param {string} metric
+ * @returns {import("./charts.js").ChartOptions}
+ */
+export function chartOptions({ axis, log }, metric) {
+  return {
+    axis,
+    log: log && !isShare(metric),
+    format: (value) => formatMetric(metric, value),
+    formatTick: (value) => formatTick(metric, value),
+  };
 }

@@ -84,3 +84,14 @@ export function formatMetric(name, value) {
     ? value.toFixed(4)
     : formatNumber(value);
 }
+
+/**
+ * The same for an axis, where the values are round.
+ *
+ * @param {string} metric
+ * @param {number} value
+ * @returns {string}
+ */
+export function formatTick(metric, value) {
+  return isShare(metric) ? `${Number((100 * value).toPrecision(4))}\u00a0%` : formatNumber(value);
+}

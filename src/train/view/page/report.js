@@ -1,9 +1,9 @@
 // @ts-check
 /** The script of report.html: draws the curves, and tells what a cell of a large confusion matrix holds. */
 import { Chart } from "./charts.js";
-import { controls } from "./controls.js";
+import { chartOptions, controls } from "./controls.js";
 import { curvesOf, metricsOf, smooth } from "./curves.js";
-import { formatMetric, isShare, titleOf } from "./format.js";
+import { titleOf } from "./format.js";
 
 /** @type {{ points: import("./curves.js").Point[], stepsPerEpoch: number | null }} */
 const { points, stepsPerEpoch } = JSON.parse(document.getElementById("data")?.textContent ?? "");
@@ -17,7 +17,7 @@ if (form) {
   drawAll();
 
   function drawAll() {
-    const { axis, log, smoothing } = view();
+    const { axis, smoothing } = view();
     for (const [metric, chart] of charts) {
       const { steps, train, valid } = curvesOf(points, metric, axis, stepsPerEpoch);
       const hasEpochs = train.x.length + valid.x.length > 0;
@@ -31,7 +31,7 @@ if (form) {
         { label: "validation", color: "--valid", marks: true, ...valid },
       ].filter(({ x }) => x.length > 0);
       if (hasEpochs && steps.x.length > 0) Object.assign(lines[0] ?? {}, { width: 1.25, opacity: 0.55 });
-      chart.draw(lines, { axis, log: log && !isShare(metric), format: (value) => formatMetric(metric, value) });
+      chart.draw(lines, chartOptions(view(), metric));
     }
   }
 }
