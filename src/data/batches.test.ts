@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { BucketSampler, padSequences } from "./batches.ts";
+import { ArrayDataset } from "./dataset.ts";
 import { Random } from "./random.ts";
 
 const randomLengths = (count: number) => {
@@ -31,6 +32,14 @@ describe("BucketSampler", () => {
         expect(taken.length).toBe(lengths.length - (settings.dropLast ? lengths.length % settings.batchSize : 0));
       }),
     );
+  });
+
+  it("takes the lengths of a data set's examples", () => {
+    const set = new ArrayDataset(["ccc", "a", "bb"]);
+    const sampler = BucketSampler.of(set, (text) => text.length, { batchSize: 2, shuffle: false });
+    expect(sampler.batches(0).map((batch) => [...batch])).toEqual([[1, 2], [0]]);
+    const late = { length: 1, get: async () => "a" };
+    expect(() => BucketSampler.of(late, () => 1, { batchSize: 1 })).toThrow("examples are promises");
   });
 
   it("wastes little on padding", () => {

@@ -4,6 +4,7 @@
  */
 
 import { checkOptions, ValueError } from "../gpu/errors.ts";
+import type { Dataset } from "./dataset.ts";
 import { Random } from "./random.ts";
 
 export interface BucketSamplerOptions {
@@ -45,6 +46,24 @@ export class BucketSampler {
     }
     this.#lengths = lengths;
     this.#options = { batchSize, shuffle, seed, dropLast, poolBatches };
+  }
+
+  /**
+   * A sampler for a data set's examples.
+   *
+   * @param length of an example
+   * @throws ValueError for a data set that gives examples later
+   * @example
+   * new DataLoader(train, { batchSampler: BucketSampler.of(train, ([ids]) => ids.length, { batchSize: 32 }) });
+   */
+  static of<T>(dataset: Dataset<T, unknown>, length: (example: T) => number, options: BucketSamplerOptions) {
+    const lengths = Int32Array.from({ length: dataset.length }, (_, i) => {
+      const example = dataset.get(i, 0);
+      if (!(example instanceof Promise)) return length(example);
+      example.catch(() => {});
+      throw new ValueError("BucketSampler.of: examples are promises; give the constructor their lengths");
+    });
+    return new BucketSampler(lengths, options);
   }
 
   /** The number of batches in an epoch. */

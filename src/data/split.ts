@@ -11,6 +11,9 @@ export interface SplitOptions {
   stratify?: ArrayLike<string | number>;
 }
 
+/** A list with a value for each part. */
+type Each<Parts extends readonly number[], Value> = { -readonly [K in keyof Parts]: Value };
+
 /**
  * Splits items at random.
  *
@@ -22,12 +25,16 @@ export interface SplitOptions {
  * @example
  * const [train, valid, test] = randomSplit(rows, [0.8, 0.1, 0.1], { seed: 1, stratify: rows.map((row) => row.label) });
  */
-export function randomSplit<T>(items: readonly T[], parts: readonly number[], options?: SplitOptions): T[][];
-export function randomSplit<T, B>(
-  items: Dataset<T, B>,
-  parts: readonly number[],
+export function randomSplit<T, const Parts extends readonly number[]>(
+  items: readonly T[],
+  parts: Parts,
   options?: SplitOptions,
-): Subset<T, B>[];
+): Each<Parts, T[]>;
+export function randomSplit<T, B, const Parts extends readonly number[]>(
+  items: Dataset<T, B>,
+  parts: Parts,
+  options?: SplitOptions,
+): Each<Parts, Subset<T, B>>;
 export function randomSplit<T, B>(
   items: readonly T[] | Dataset<T, B>,
   parts: readonly number[],
@@ -45,7 +52,11 @@ export function randomSplit<T, B>(
  * @returns the indices of each part, in random order
  * @throws ValueError as `randomSplit` does
  */
-export function splitIndices(count: number, parts: readonly number[], options: SplitOptions = {}): Int32Array[] {
+export function splitIndices<const Parts extends readonly number[]>(
+  count: number,
+  parts: Parts,
+  options: SplitOptions = {},
+): Each<Parts, Int32Array> {
   checkOptions("randomSplit", options, ["seed", "stratify"]);
   const { seed = 0, stratify } = options;
   const sizes = partSizes(count, parts);
@@ -54,7 +65,8 @@ export function splitIndices(count: number, parts: readonly number[], options: S
   if (stratify) spreadClasses(order, stratify, random);
 
   let start = 0;
-  return sizes.map((size) => random.shuffle(order.slice(start, (start += size))));
+  const split = sizes.map((size) => random.shuffle(order.slice(start, (start += size))));
+  return split as Each<Parts, Int32Array>;
 }
 
 function partSizes(count: number, parts: readonly number[]): number[] {
