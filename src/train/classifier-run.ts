@@ -18,13 +18,18 @@ import {
   type Batch,
   type Batches,
   type BatchSource,
+  batchesOf,
   type Classifier,
   type EpochReport,
   evaluate,
   InterruptedError,
   type Metrics,
   Trainer,
+  toBatch,
 } from "./trainer.ts";
+import { describeBeginning } from "./view/about.ts";
+import { type Inspection, inspect } from "./view/inspect.ts";
+import { writeReport } from "./view/report.ts";
 
 export interface TrainingOptions {
   epochs: number;
@@ -63,6 +68,8 @@ export interface Examples {
   readonly loader: BatchSource;
   /** Batches in an epoch, where they do not all have the same number of examples. */
   readonly batchCount?: number;
+  /** How a report shows them, where they have classes; batches then say which examples they have. */
+  readonly inspection?: Inspection;
 }
 
 export interface ClassifierRun {
@@ -110,13 +117,14 @@ export interface RunResult {
  * @throws InterruptedError when stopped by the signal; DataError if there is nothing to resume, or it does not fit
  */
 export async function trainClassifier(run: ClassifierRun, output: RunOutput): Promise<RunResult> {
-  const { task, modelName, model, config, training, train, valid, test, start } = run;
+  const { task, modelName, model, config, training, train, valid, start } = run;
   const { out, progress, signal, saveEvery } = output;
   const folder = output.resume ? new RunFolder(out) : await RunFolder.create(out);
   const resume = output.resume ? await readCheckpoint(folder.file("checkpoint.safetensors")) : undefined;
   if (resume) await expectSameData(folder, config);
   if (resume) await folder.rewindLog(resume.progress);
   else await folder.writeJson("config.json", { task, ...config, training });
+  if (!resume) await folder.writeJson("about.json", await describe(run));
   const optimizer = new Adam(run.groups ?? model.parameters(), { lr: training.lr, weightDecay: training.weightDecay });
   const trainer = new Trainer({
     model,
@@ -133,6 +141,7 @@ export async function trainClassifier(run: ClassifierRun, output: RunOutput): Pr
         onEpoch: async (report) => {
           await folder.log({ event: "epoch", ...report });
           if (report.best) await folder.saveModel(model);
+          await writeReport(out);
         },
       },
     ],
@@ -160,6 +169,8 @@ export async function trainClassifier(run: ClassifierRun, output: RunOutput): Pr
   const trainingSeconds = (performance.now() - trainingStart) / 1000;
   const examplesPerStep = (reports.length * train.length) / trainer.steps;
   const best = reports.findLast((report) => report.best)!;
+  const measured = await measure(run);
+  if (measured.predictions) await folder.writeJson("predictions.json", measured.predictions);
   const result: RunResult = {
     task,
     model: modelName,
@@ -171,10 +182,35 @@ export async function trainClassifier(run: ClassifierRun, output: RunOutput): Pr
     examplesPerSecond: ((trainer.steps - stepsBefore) * examplesPerStep) / trainingSeconds,
     train: best.train,
     valid: best.valid,
-    test: test ? await measureClassifier(model, test.loader) : null,
+    test: measured.test,
   };
   await folder.writeJson("result.json", result);
+  await writeReport(out);
   return result;
+}
+
+// How it ends on the test data, and what it makes of these or else of the validation data.
+async function measure({ model, valid, test }: ClassifierRun) {
+  const [split, { loader, inspection }] = test ? (["test", test] as const) : (["valid", valid] as const);
+  if (!inspection) return { test: test && (await measureClassifier(model, loader)), predictions: null };
+  const { metrics, predictions } = await inspect(model, loader, inspection, split);
+  return { test: test && metrics, predictions };
+}
+
+async function describe({ model, training, train, valid, test }: ClassifierRun) {
+  const examples = { train: train.length, valid: valid.length, test: test?.length ?? null };
+  const data = { stepsPerEpoch: stepsPerEpoch(training, train), examples };
+  for await (const like of batchesOf(valid.loader, 0, 0)) {
+    const { inputs, labels } = toBatch(like);
+    const about = await describeBeginning(model, inputs, data);
+    for (const tensor of [...inputs, labels]) tensor.dispose();
+    return about;
+  }
+  return describeBeginning(model, [], data);
+}
+
+function stepsPerEpoch({ batch, accumulate }: TrainingOptions, { length, batchCount }: Examples): number {
+  return Math.ceil((batchCount ?? Math.ceil(length / batch)) / accumulate);
 }
 
 // What was made of the data is in config.json: where it is made again and differs, the checkpoint belongs to other data.
@@ -188,8 +224,8 @@ async function expectSameData(folder: RunFolder, config: ClassifierRun["config"]
   }
 }
 
-function scheduleOf(training: TrainingOptions, optimizer: Adam, { length, batchCount }: Examples) {
-  const { schedule, warmup, epochs, batch, accumulate } = training;
+function scheduleOf(training: TrainingOptions, optimizer: Adam, examples: Examples) {
+  const { schedule, warmup, epochs } = training;
   if (schedule === "plateau") {
     return {
       schedule: new ReduceLROnPlateau(optimizer, { factor: 0.5, patience: 1 }),
@@ -197,8 +233,7 @@ function scheduleOf(training: TrainingOptions, optimizer: Adam, { length, batchC
     };
   }
   if (schedule === "constant" && warmup === 0) return {};
-  const batches = batchCount ?? Math.ceil(length / batch);
-  const steps = Math.max(1, epochs * Math.ceil(batches / accumulate));
+  const steps = Math.max(1, epochs * stepsPerEpoch(training, examples));
   const decaySteps = Math.max(1, steps - warmup);
   const decay = (step: number) => {
     const done = Math.min(1, (step - warmup) / decaySteps);
