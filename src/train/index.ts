@@ -1,15 +1,18 @@
 /** Training, evaluation and the folders of runs, in Node. */
 export { type ImageFolder, type ImageOptions, readImageFolder, readImages } from "../data/image-files-node.ts";
 export { readTable, streamTable } from "../data/table-files-node.ts";
+export { readVectors } from "../data/vector-files-node.ts";
 export type { Batch, BatchLike, BatchSource } from "./batches.ts";
 export type { EpochReport, StepReport, TrainerCallback, TrainingEnd, TrainingStart } from "./callbacks.ts";
-export { readVectors } from "../data/vector-files-node.ts";
 export { readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 export type { Prediction, RunOutput, RunResult, TrainingOptions } from "./classifier-run.ts";
 export { type Classifier, type EvaluateOptions, evaluate, type Loss } from "./evaluate.ts";
 export { ImageClassifier, type ImageModelOptions, type ImageRun, type ImageSource, trainImage } from "./image-run.ts";
 export { type Progress, showProgress, silentProgress, terminalProgress } from "./progress.ts";
 export { RunFolder } from "./run-folder.ts";
+export type { HyperParameter } from "./tensorboard/messages.ts";
+export { SummaryWriter } from "./tensorboard/summary-writer.ts";
+export { type TensorBoardOptions, tensorBoard } from "./tensorboard/tensorboard.ts";
 export {
   type TableOptions,
   TextClassifier,
