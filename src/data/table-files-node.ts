@@ -7,12 +7,13 @@ import { readBlocks } from "./blocks-node.ts";
 import { type Column, csvFormat, expectFields, QUOTE_REMEDY } from "./csv.ts";
 import { CR, LF, lineEnds } from "./lines.ts";
 import { place } from "./messages.ts";
-import { type Fields, TabularDataset, TabularStream } from "./table.ts";
+import { isParquet, parquetRows } from "./parquet-node.ts";
+import { columnsOf, type Fields, TabularDataset, TabularStream } from "./table.ts";
 import { findColumns, isJsonLines, jsonRows, type Row, TABULAR_OPTIONS, type TabularOptions } from "./table-rows.ts";
 import { decodeUtf8 } from "./utf8.ts";
 
 /**
- * Reads a table into memory.
+ * Reads a table into memory: CSV, TSV, lines of JSON or, by the package "hyparquet", Parquet, as the file's ending tells.
  *
  * @throws DataError as `TabularDataset.parse` does, and for a file that cannot be read
  *
@@ -25,6 +26,12 @@ export async function readTable<const F extends Fields>(
   fields: F,
   options: Omit<TabularOptions, "file"> = {},
 ): Promise<TabularDataset<F>> {
+  if (isParquet(file)) {
+    checkOptions("readTable", options, TABULAR_OPTIONS.slice(1));
+    const rows: Row[] = [];
+    for await (const row of parquetRows(file, columnsOf(fields))) rows.push(row);
+    return TabularDataset.fromRows(rows, fields, { ...options, file });
+  }
   return TabularDataset.parse(await readFileChecked(file), fields, { ...options, file });
 }
 
@@ -45,7 +52,10 @@ export function streamTable<const F extends Fields>(
 ): TabularStream<F> {
   checkOptions("streamTable", options, TABULAR_OPTIONS.slice(1));
   const all = { ...options, file };
-  const rows = (columns: readonly Column[]) => (isJsonLines(all) ? jsonFile(columns, all) : csvFile(columns, all));
+  const rows = (columns: readonly Column[]) => {
+    if (isParquet(file)) return parquetRows(file, columns);
+    return isJsonLines(all) ? jsonFile(columns, all) : csvFile(columns, all);
+  };
   return new TabularStream(rows, fields, all);
 }
 

@@ -58,8 +58,22 @@ export class TabularDataset<const F extends Fields> implements Dataset<TableExam
    */
   static parse<const F extends Fields>(bytes: Uint8Array, fields: F, options: TabularOptions = {}): TabularDataset<F> {
     checkOptions("TabularDataset.parse", options, TABULAR_OPTIONS);
+    const { columns, classes } = new RowReader(fields, options);
+    return TabularDataset.fromRows(parseRows(bytes, columns, classes, options), fields, options);
+  }
+
+  /**
+   * Takes rows that were read already.
+   *
+   * @param rows the cells of the fields' columns, in the order of the fields
+   * @throws DataError for a cell that its field refuses, or if nothing is left
+   */
+  static fromRows<const F extends Fields>(
+    rows: readonly Row[],
+    fields: F,
+    options: Pick<TabularOptions, "file" | "skipInvalid"> = {},
+  ): TabularDataset<F> {
     const reader = new RowReader(fields, options);
-    const rows = parseRows(bytes, reader.columns, reader.classes, options);
     const prepared = rows.map((row) => reader.prepare(row));
     const learning = reader.learn();
     for (const values of prepared) if (values) learning?.add(values);
@@ -140,6 +154,11 @@ export class TabularStream<const F extends Fields> implements IterableDataset<Ta
   }
 }
 
+/** The columns that fields read, in their order. */
+export function columnsOf(fields: Fields): Column[] {
+  return Object.values<AnyField>(fields).map(({ column }) => column);
+}
+
 // Takes rows through the fields, and knows what to say of those that a field refuses.
 class RowReader<F extends Fields> {
   readonly columns: readonly Column[];
@@ -157,7 +176,7 @@ class RowReader<F extends Fields> {
     this.#file = file;
     this.#skipInvalid = skipInvalid;
     if (this.#entries.length === 0) throw new ValueError("TabularDataset: there are no fields, expected one or more");
-    this.columns = this.#entries.map(([, { column }]) => column);
+    this.columns = columnsOf(fields);
     this.classes = this.#entries.flatMap(([, field], i) => (field instanceof LabelField ? [i] : []));
   }
 

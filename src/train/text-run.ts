@@ -3,6 +3,7 @@ import { BucketSampler } from "../data/batches.ts";
 import { type CsvData, parseCsv } from "../data/csv.ts";
 import { LabelSet } from "../data/labels.ts";
 import { DataLoader } from "../data/loader.ts";
+import { isParquet, readParquetTexts } from "../data/parquet-node.ts";
 import { TextDataset } from "../data/text.ts";
 import { type Tokenizer, tokenizerFromJSON, WordTokenizer } from "../data/tokenizer.ts";
 import { Vocab } from "../data/vocab.ts";
@@ -14,9 +15,9 @@ import { RecurrentClassifier } from "../models/recurrent-classifier.ts";
 import { TextCNN } from "../models/text-cnn.ts";
 import { TransformerClassifier } from "../models/transformer-classifier.ts";
 import {
-  type ClassifierMetrics,
   type ClassifierRun,
   describeRun,
+  type Evaluation,
   type Examples,
   evaluateClassifier,
   holdOut,
@@ -189,16 +190,16 @@ export class TextClassifier {
     return new TextClassifier(model, labels, tokenizer, vocab, options.maxLength);
   }
 
-  /** The loss and accuracy on a table of labelled texts. @throws DataError for a file that cannot be used */
-  async evaluate(
-    file: string,
-    table: TableOptions,
-    batchSize: number,
-  ): Promise<ClassifierMetrics & { examples: number }> {
+  /** The loss and accuracy, and what is measured of each class, on a table of labelled texts. @throws DataError for a file that cannot be used */
+  async evaluate(file: string, table: TableOptions, batchSize: number): Promise<Evaluation> {
     const data = await readTable(file, table);
     const encoded = this.labels.encode(data.labels, { file, rows: data.rows });
     const set = new TextDataset(data.texts, encoded, this.#tokenizer, this.#vocab, this.#maxLength);
-    return evaluateClassifier(this.#model, { length: set.length, loader: bucketed(set, batchSize, false) });
+    return evaluateClassifier(
+      this.#model,
+      { length: set.length, loader: bucketed(set, batchSize, false) },
+      this.labels,
+    );
   }
 
   /**
@@ -277,6 +278,7 @@ function buildModel(options: TextModelOptions, vocabSize: number, classes: numbe
 async function readTable(file: string, table: TableOptions): Promise<CsvData> {
   checkOptions("table", table, ["textColumn", "labelColumn", "header", "delimiter", "quotes", "skipEmpty"]);
   const given = Object.fromEntries(Object.entries(table).filter(([, value]) => value !== undefined));
+  if (isParquet(file)) return readParquetTexts(file, given);
   return parseCsv(await readFileChecked(file), { file, ...given });
 }
 
