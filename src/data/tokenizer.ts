@@ -12,7 +12,7 @@ export interface Tokenizer {
   /** Joins tokens to a text; what `tokenize` lost (case, spaces) stays lost. */
   detokenize(tokens: Iterable<string>): string;
   /** The tokenizer's type and options. */
-  toJSON(): { readonly type: "word" | "character" | "byte" };
+  toJSON(): { readonly type: string };
 }
 
 export interface WordOptions {

@@ -1,4 +1,11 @@
 /** Training, evaluation and the folders of runs, in Node. */
+
+export {
+  type HuggingFaceJSON,
+  type HuggingFaceOptions,
+  HuggingFaceTokenizer,
+  readTokenizer,
+} from "../data/hugging-face-node.ts";
 export { type ImageFolder, type ImageOptions, readImageFolder, readImages } from "../data/image-files-node.ts";
 export { readTable, streamTable } from "../data/table-files-node.ts";
 export { readVectors } from "../data/vector-files-node.ts";
