@@ -26,6 +26,7 @@ import { checkSize } from "./check-size.ts";
 import * as init from "./init.ts";
 import type { KeyValueCache } from "./key-value-cache.ts";
 import { Linear } from "./linear.ts";
+import type { LoraAdapter } from "./lora-adapter.ts";
 import { Module, Parameter } from "./module.ts";
 import type { RotaryPositions } from "./positions.ts";
 
@@ -97,6 +98,8 @@ export class MultiheadAttention extends Module {
   readonly heads: number;
   readonly dropout: number;
   readonly rotary: RotaryPositions | null;
+  /** What `lora.inject` has put beside the weight of queries, keys and values. */
+  adapter: LoraAdapter | undefined;
 
   /**
    * @param features of queries and output: d
@@ -162,7 +165,7 @@ export class MultiheadAttention extends Module {
     return scope(() => {
       const { needWeights = false, averageAttnWeights = true, cache } = options;
       if (this.#isSelf(query, key, value) && !cache && !needWeights) {
-        const qkv = this.#turn(linear(query, this.inProjWeight!, this.inProjBias), 3, 2); // [b, t, 3 d]
+        const qkv = this.#turn(this.#projectAll(query), 3, 2); // [b, t, 3 d]
         return this.outProj.forward(selfAttention(qkv, { ...this.#fused, ...masksOf(options) }));
       }
       const operands = this.#operands(query, key, value, options);
@@ -189,7 +192,7 @@ export class MultiheadAttention extends Module {
     const { cache, needWeights } = options;
     if (!this.#isSelf(query, key, value)) return { ...this.#project(query, key, value, cache), ...masksOf(options) };
     const offset = cache ? cache.lengthOf(this) : 0;
-    const qkv = this.#turn(linear(query, this.inProjWeight!, this.inProjBias), 3, 2, offset);
+    const qkv = this.#turn(this.#projectAll(query), 3, 2, offset);
     const [q, k, v] = chunk(qkv, 3, -1) as [Tensor, Tensor, Tensor];
     if (!cache) return { q, k, v, ...masksOf(options) };
 
@@ -203,12 +206,21 @@ export class MultiheadAttention extends Module {
     return { q, k: keys, v: seen(all.values), ...masksOf(padding), mask: seen(all.mask) };
   }
 
+  // Queries, keys and values of the same x in one product: [b, t, 3 d].
+  #projectAll(x: Tensor): Tensor {
+    const y = linear(x, this.inProjWeight!, this.inProjBias);
+    return this.adapter && !this.adapter.isMerged ? y.add(this.adapter.update(x)) : y;
+  }
+
   // Three products.
   #project(query: Tensor, key: Tensor, value: Tensor, cache: KeyValueCache | undefined) {
     const own = [this.qProjWeight!, this.kProjWeight!, this.vProjWeight!];
     const weights = this.inProjWeight ? chunk(this.inProjWeight, 3) : own;
     const biases = this.inProjBias ? chunk(this.inProjBias, 3) : null;
-    const project = (x: Tensor, i: number) => linear(x, weights[i]!, biases?.[i]);
+    const project = (x: Tensor, i: number) => {
+      const y = linear(x, weights[i]!, biases?.[i]);
+      return this.adapter && !this.adapter.isMerged ? y.add(this.adapter.update(x, i, 3)) : y;
+    };
     const ofMemory = () => [this.#turn(project(key, 1)), project(value, 2)] as const;
     const [k, v] = cache ? cache.memory(this, ofMemory) : ofMemory();
     return { q: this.#turn(project(query, 0)), k, v };

@@ -3,9 +3,11 @@ import { checkOptions, ShapeError, ValueError } from "../gpu/errors.ts";
 import type { BagMode } from "../kernels/embedding-bag/embedding-bag.ts";
 import { embedding, embeddingBag } from "../kernels/ops.ts";
 import { randn } from "../kernels/random/random.ts";
+import { scope } from "../tensor/scope.ts";
 import { formatShape } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { checkSize } from "./check-size.ts";
+import type { LoraAdapter } from "./lora-adapter.ts";
 import { Module, Parameter } from "./module.ts";
 
 interface TableOptions {
@@ -63,6 +65,8 @@ function takeTable<Layer extends { weight: Parameter }>(
 export class Embedding extends Module {
   weight: Parameter; // [entries, dimensions]
   readonly paddingIndex: number | null;
+  /** What `lora.inject` has put beside the weight. */
+  adapter: LoraAdapter | undefined;
 
   /** @param options paddingIndex (negative counts from the end); std (default 1, as PyTorch) */
   constructor(entries: number, dimensions: number, options: { paddingIndex?: number; std?: number } = {}) {
@@ -80,7 +84,10 @@ export class Embedding extends Module {
   }
 
   override forward(ids: Tensor): Tensor {
-    return embedding(this.weight, ids, this.paddingIndex === null ? {} : { paddingIndex: this.paddingIndex });
+    const { weight, paddingIndex, adapter } = this;
+    const options = paddingIndex === null ? {} : { paddingIndex };
+    if (!adapter || adapter.isMerged) return embedding(weight, ids, options);
+    return scope(() => embedding(weight, ids, options).add(adapter.updateRows(ids, options)));
   }
 }
 

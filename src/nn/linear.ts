@@ -1,12 +1,25 @@
 /** Layers that are a matrix product, and those that only rearrange. */
 import { checkOptions, ShapeError, ValueError } from "../gpu/errors.ts";
-import type { Activation } from "../kernels/matmul/activation.ts";
-import { bilinear, flatten, linear, reshape } from "../kernels/ops.ts";
+import { type Activation, checkActivation } from "../kernels/matmul/activation.ts";
+import { bilinear, flatten, gelu, linear, relu, reshape, sigmoid, silu, tanh } from "../kernels/ops.ts";
 import { rand } from "../kernels/random/random.ts";
+import { scope } from "../tensor/scope.ts";
 import { formatShape, normalizeAxis, sizeOf } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { checkSize } from "./check-size.ts";
+import type { LoraAdapter } from "./lora-adapter.ts";
 import { Module, Parameter } from "./module.ts";
+
+// As the product's kernel computes them, for a layer with an adapter, which is added before.
+const ACTIVATIONS: Record<Activation, (x: Tensor) => Tensor> = {
+  none: (x) => x,
+  relu,
+  gelu: (x) => gelu(x),
+  gelu_tanh: (x) => gelu(x, { approximate: "tanh" }),
+  silu,
+  tanh,
+  sigmoid,
+};
 
 /**
  * Computes x weightᵀ + bias, on the last axis. Both start uniform in ±1/sqrt(inFeatures).
@@ -16,6 +29,8 @@ import { Module, Parameter } from "./module.ts";
 export class Linear extends Module {
   weight: Parameter; // [outFeatures, inFeatures]; may be set to another layer's, which is then trained in both
   readonly bias: Parameter | null; // [outFeatures]
+  /** What `lora.inject` has put beside the weight. */
+  adapter: LoraAdapter | undefined;
 
   /** @param options bias: false leaves the bias out */
   constructor(inFeatures: number, outFeatures: number, options: { bias?: boolean } = {}) {
@@ -31,7 +46,12 @@ export class Linear extends Module {
 
   /** @param options activation: a function of the result, computed by the same kernel (default "none") */
   override forward(x: Tensor, options: { activation?: Activation } = {}): Tensor {
-    return linear(x, this.weight, this.bias, options);
+    const { weight, bias, adapter } = this;
+    if (!adapter || adapter.isMerged) return linear(x, weight, bias, options);
+    checkOptions("Linear", options, ["activation"]);
+    const { activation = "none" } = options;
+    checkActivation("Linear", activation);
+    return scope(() => ACTIVATIONS[activation](linear(x, weight, bias).add(adapter.update(x))));
   }
 }
 
