@@ -33,6 +33,7 @@ export const PRETRAIN_TEXT_OPTIONS = {
     default: "masked",
     help: "what is learned: tokens that are hidden, or each next token",
   },
+  "mask-share": { type: "number", min: 0.001, default: 0.15, help: "masked: of a text's tokens that are hidden" },
   ...TEXT_TABLE_OPTIONS,
   features,
   heads,
@@ -88,6 +89,7 @@ async function pretrainRun(
   const { labelColumn, ...table } = tableOptions("pretrain text", { ...values, "label-column": undefined });
   return {
     objective: objective as PretrainRun["objective"],
+    maskShare: values["mask-share"],
     files: { data: [data, ...files], valid, validFraction: values["valid-fraction"] },
     table,
     model: {

@@ -30,6 +30,8 @@ export type BodyOptions = Pick<
 /** What a pre-training is, but for where it writes. */
 export interface PretrainRun {
   readonly objective: LanguageObjective;
+  /** The share of tokens that is hidden. */
+  readonly maskShare: number;
   readonly files: {
     /** CSV or TSV files by their ending, of which the text column counts; any other has a text in each line. */
     readonly data: readonly string[];
@@ -47,8 +49,8 @@ export const MASK_TOKEN = "<mask>";
 /** The pre-training that a folder's config.json tells of. @throws DataError for a folder that is not that of one */
 export async function readPretrainRun(path: string): Promise<PretrainRun> {
   const { config } = await openRun(path, "pretrain");
-  const { objective, files, table, model, training } = config as unknown as PretrainRun;
-  return { objective, files, table, model, training };
+  const { objective, maskShare, files, table, model, training } = config as unknown as PretrainRun;
+  return { objective, maskShare, files, table, model, training };
 }
 
 /**
@@ -58,7 +60,7 @@ export async function readPretrainRun(path: string): Promise<PretrainRun> {
  * @throws DataError for a file that cannot be used; nothing is written then
  */
 export async function pretrainText(options: PretrainRun & RunOutput): Promise<RunResult> {
-  const { objective, files, table, model: sizes, training } = options;
+  const { objective, maskShare, files, table, model: sizes, training } = options;
   const start = performance.now();
   const { train, valid } = await readTexts(files, table, training.seed);
   const tokenizer = new WordTokenizer();
@@ -69,7 +71,7 @@ export async function pretrainText(options: PretrainRun & RunOutput): Promise<Ru
     new LanguageDataset(
       tokens.map((text) => vocab.encode(text)),
       vocab,
-      { objective, maxLength },
+      { objective, maskShare, maxLength },
     );
   const sets = { train: toSet(tokens), valid: toSet(valid.map((text) => tokenizer.tokenize(text))) };
   for (const [name, { length }] of Object.entries(sets)) {
@@ -90,7 +92,7 @@ export async function pretrainText(options: PretrainRun & RunOutput): Promise<Ru
       vocabSize: vocab.size,
       causal: objective === "causal",
     }),
-    config: { objective, model: sizes, files, table, tokenizer: tokenizer.toJSON(), vocab: vocab.toJSON() },
+    config: { objective, maskShare, model: sizes, files, table, tokenizer: tokenizer.toJSON(), vocab: vocab.toJSON() },
     training,
     train: languageExamples(sets.train, training, true),
     valid: languageExamples(sets.valid, training, false),
