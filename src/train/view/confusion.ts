@@ -110,8 +110,11 @@ function mostConfused(classes: number, confusion: Predictions["confusion"]): num
     .sort((a, b) => a - b);
 }
 
+const WIDE_NAME = 6; // has no room above a narrow column
+
 function tableOf(names: readonly string[], matrix: readonly (readonly Cell[])[]): Html {
-  return html`<table class="matrix${names.length > 5 && " many"}">
+  const isCrowded = names.length > 5 && names.some((name) => name.length > WIDE_NAME);
+  return html`<table class="matrix${isCrowded && " crowded"}">
 <caption class="hidden">Rows: the label. Columns: what it was taken for.</caption>
 <thead><tr><td class="corner"><span>label</span> <span>taken for</span></td>${names.map((name) => html`<th scope="col"><span>${name}</span></th>`)}</tr></thead>
 <tbody>${names.map((name, row) => html`<tr><th scope="row">${name}</th>${matrix[row]!.map(tableCell)}</tr>\n`)}</tbody>
@@ -120,7 +123,7 @@ function tableOf(names: readonly string[], matrix: readonly (readonly Cell[])[])
 
 function tableCell({ count, share, isRight }: Cell): Html {
   if (count === 0) return html`<td class="none">0</td>`;
-  const kind = `${isRight ? "right" : "wrong"}${share > 0.55 ? " strong" : ""}`;
+  const kind = `${isRight ? "right" : "wrong"}${share > 0.75 ? " strong" : ""}`;
   return html`<td class="${kind}" style="--share:${share.toFixed(3)}">${formatCount(count)}<small>${formatPercent(share)}</small></td>`;
 }
 
@@ -146,5 +149,6 @@ ${matrix.map((cells, row) =>
 }
 
 function legend(): Html {
-  return html`<p class="legend"><span>0 %</span><i class="scale right"></i><span>100 % right</span> <span class="second">0 %</span><i class="scale wrong"></i><span>100 % wrong</span> <span class="note">of the examples of a row's class</span></p>`;
+  const scale = (kind: string) => html`<span class="from">0 % <i class="scale ${kind}"></i> 100 % ${kind}</span> `;
+  return html`<p class="legend">${scale("right")}${scale("wrong")}<span>of the examples of a row's class</span></p>`;
 }

@@ -233,21 +233,26 @@ function classes(predictions: Predictions): Section {
   };
 }
 
+// Of so many classes, the matrix leaves room for a table beside it.
+const BESIDE = 10;
+
 function confusions(predictions: Predictions): Section {
   const frequent = frequentConfusions(predictions, 10);
   return {
     id: "confusion",
     title: "Confusion matrix",
     note: "A row is a label; its cells say what the examples with that label were taken for.",
-    content: html`${confusionMatrix(predictions)}
+    content: html`<div class="${predictions.labels.length <= BESIDE && "beside"}">
+<div>${confusionMatrix(predictions)}</div>
 ${
   frequent.length > 0 &&
-  html`<h3>Most frequent confusions</h3>
+  html`<div><h3>Most frequent confusions</h3>
 ${table(
   ["Label", "Taken for", "Examples"],
   frequent.map(({ label, predicted, count }) => [label, predicted, formatCount(count)]),
-)}`
-}`,
+)}</div>`
+}
+</div>`,
   };
 }
 

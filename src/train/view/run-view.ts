@@ -64,11 +64,18 @@ function flatten(name: string, value: unknown): Setting[] {
   if (value === undefined) return [];
   if (Array.isArray(value)) {
     const isShort = value.length <= LONGEST_LIST && value.every((item) => typeof item !== "object");
-    return [[name, isShort ? value.join(", ") : `${value.length.toLocaleString("en")} entries`]];
+    return [[name, isShort ? value.map(plain).join(", ") : `${value.length.toLocaleString("en")} entries`]];
   }
   const entries = Object.entries(asObject(value) ?? {});
   if (entries.length > 0) return entries.flatMap(([key, inner]) => flatten(`${name}.${key}`, inner));
-  return [[name, typeof value === "string" ? value : JSON.stringify(value)]];
+  return [[name, plain(value)]];
+}
+
+const DIGITS = 6;
+
+function plain(value: unknown): string {
+  if (typeof value === "number") return String(Number(value.toPrecision(DIGITS)));
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 async function readObject(file: string): Promise<Record<string, unknown> | null> {

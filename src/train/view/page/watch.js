@@ -5,7 +5,7 @@ import { compare } from "./comparison.js";
 import { chartOptions, controls } from "./controls.js";
 import { curvesOf, metricsOf, smooth } from "./curves.js";
 import { element } from "./dom.js";
-import { formatDuration, formatMetric, titleOf } from "./format.js";
+import { formatMetric, titleOf } from "./format.js";
 
 /** @typedef {import("../runs-folder.ts").RunCard} RunCard */
 /** @typedef {import("./curves.js").Point} Point */
@@ -180,14 +180,8 @@ function fill({ item, box, title, note, status, bar }, run) {
   const epochs = card.epochs === null ? `${ended.length}` : `${ended.length}/${card.epochs}`;
   const last = ended.at(-1)?.values;
   const score = ["valid.accuracy", "valid.loss", "train.accuracy", "train.loss"].find((name) => last && name in last);
-  const seconds = card.result?.seconds ?? ended.reduce((sum, { values }) => sum + (values.seconds ?? 0), 0);
-  note.textContent = [
-    `${card.status}, epoch ${epochs}`,
-    score && `${score.startsWith("valid") ? "valid." : "training"} ${formatMetric(score, last?.[score])}`,
-    seconds > 0 && formatDuration(seconds),
-  ]
-    .filter(Boolean)
-    .join(" · ");
+  const told = [card.status, `epoch ${epochs}`, score && formatMetric(score, last?.[score])];
+  note.textContent = told.filter(Boolean).join(" · ");
   const all = (card.epochs ?? 0) * (card.stepsPerEpoch ?? 0);
   const isGoing = card.status === "running" && all > 0;
   bar.hidden = !isGoing;
