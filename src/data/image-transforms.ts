@@ -30,7 +30,9 @@ export function imageOf(bytes: Uint8Array, { channels, height, width }: ImageSha
   if (bytes.length !== size) {
     throw new ShapeError(`imageOf: there are ${bytes.length} bytes, expected ${channels} x ${height} x ${width}`);
   }
-  return { channels, height, width, data: Float32Array.from(bytes, (value) => value / 255) };
+  const data = new Float32Array(size);
+  for (let i = 0; i < size; i++) data[i] = bytes[i]! / 255; // `from` with a function takes twenty times as long
+  return { channels, height, width, data };
 }
 
 /** One transform after the other. */
@@ -67,10 +69,11 @@ export class Normalize implements ImageTransform {
       throw new ShapeError(`Normalize: the image has ${image.channels} channels, expected ${this.mean.length}`);
     }
     const area = image.height * image.width;
-    const data = image.data.map((value, i) => {
-      const c = Math.floor(i / area);
-      return (value - this.mean[c]!) / this.std[c]!;
-    });
+    const data = new Float32Array(image.data.length);
+    for (const [c, mean] of this.mean.entries()) {
+      const std = this.std[c]!;
+      for (let i = c * area; i < (c + 1) * area; i++) data[i] = (image.data[i]! - mean) / std;
+    }
     return { ...image, data };
   }
 }
@@ -156,14 +159,16 @@ export class RandomCrop implements ImageTransform {
     const top = random.integer(roomY + 1) - padY;
     const left = random.integer(roomX + 1) - padX;
     const source = SOURCES[this.#mode];
-    const rows = Array.from({ length: height }, (_, y) => source(top + y, image.height));
-    const cols = Array.from({ length: width }, (_, x) => source(left + x, image.width));
+    const rows = Int32Array.from({ length: height }, (_, y) => source(top + y, image.height));
+    const cols = Int32Array.from({ length: width }, (_, x) => source(left + x, image.width));
     const data = new Float32Array(image.channels * height * width);
     let to = 0;
     for (let c = 0; c < image.channels; c++) {
-      for (const row of rows) {
-        const start = (c * image.height + row) * image.width;
-        for (const col of cols) data[to++] = row < 0 || col < 0 ? this.#fill : image.data[start + col]!;
+      for (let y = 0; y < height; y++) {
+        const start = (c * image.height + rows[y]!) * image.width;
+        for (let x = 0; x < width; x++) {
+          data[to++] = rows[y]! < 0 || cols[x]! < 0 ? this.#fill : image.data[start + cols[x]!]!;
+        }
       }
     }
     return { channels: image.channels, height, width, data };

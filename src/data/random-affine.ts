@@ -44,9 +44,11 @@ export function affine(image: Image, options: AffineOptions): Image {
   const [middleX, middleY] = [(width - 1) / 2, (height - 1) / 2];
   const data = new Float32Array(image.data.length);
   for (let y = 0; y < height; y++) {
+    const v = y - middleY - translate[1];
     for (let x = 0; x < width; x++) {
-      const [u, v] = [x - middleX - translate[0], y - middleY - translate[1]];
-      const [fromX, fromY] = [a * u + b * v + middleX, c * u + d * v + middleY];
+      const u = x - middleX - translate[0];
+      const fromX = a * u + b * v + middleX;
+      const fromY = c * u + d * v + middleY;
       for (let channel = 0; channel < channels; channel++) {
         const plane = channel * height * width;
         data[plane + y * width + x] = sample(image, plane, fromX, fromY, fills[channel]!);
@@ -71,8 +73,10 @@ type Sample = (image: Image, plane: number, x: number, y: number, fill: number) 
 const SAMPLES: Readonly<Record<"nearest" | "bilinear", Sample>> = {
   nearest: (image, plane, x, y, fill) => pixel(image, plane, Math.round(x), Math.round(y), fill),
   bilinear(image, plane, x, y, fill) {
-    const [left, top] = [Math.floor(x), Math.floor(y)];
-    const [right, below] = [x - left, y - top]; // shares
+    const left = Math.floor(x);
+    const top = Math.floor(y);
+    const right = x - left; // shares
+    const below = y - top;
     const upper = (1 - right) * pixel(image, plane, left, top, fill) + right * pixel(image, plane, left + 1, top, fill);
     const lower =
       (1 - right) * pixel(image, plane, left, top + 1, fill) + right * pixel(image, plane, left + 1, top + 1, fill);
