@@ -23,7 +23,7 @@ export const PRETRAIN_TEXT_OPTIONS = {
   data: {
     type: "string",
     value: "FILE",
-    help: "texts, one in each line, or a CSV or TSV with a text column (required); more files may follow",
+    help: "texts, one in each line, or a CSV, TSV or Parquet file with a text column (required); more files may follow",
   },
   valid: { type: "string", value: "FILE", help: "texts that choose the best epoch; default: a part of --data" },
   ...SPLIT_OPTIONS,

@@ -86,7 +86,7 @@ const REUSE_OPTIONS = {
 } as const satisfies OptionTable;
 
 export const TRAIN_TEXT_OPTIONS = {
-  train: { type: "string", value: "FILE", help: "CSV or TSV with a text and a label in each row (required)" },
+  train: { type: "string", value: "FILE", help: "CSV, TSV or Parquet with a text and a label in each row (required)" },
   valid: { type: "string", value: "FILE", help: "rows that choose the best epoch; default: a part of --train" },
   test: { type: "string", value: "FILE", help: "rows for the final accuracy" },
   ...SPLIT_OPTIONS,

@@ -135,22 +135,27 @@ test("tables, whole and as streams", async () => {
   );
 });
 
-test("train text takes them", async () => {
+describe("the command takes them", () => {
   const many = texts.flatMap((text, i) => Array.from({ length: 6 }, () => ({ text, label: BigInt(i % 2) })));
-  const train = await write([
-    { name: "text", data: many.map(({ text }) => text), type: "STRING" },
-    { name: "label", data: many.map(({ label }) => label), type: "INT64" },
-  ]);
-  const small = ["--model", "bag-of-words", "--epochs", "1", "--min-frequency", "1", "--out", join(folder, "run")];
-  const { code, stdout, stderr } = await tilegrad([
-    "train",
-    "text",
-    "--train",
-    train,
-    "--test",
-    await news(),
-    ...small,
-  ]);
-  expect([code, stderr]).toEqual([0, ""]);
-  expect(stdout).toMatch(/22 training, 2 validation, 4 test texts; 2 classes/);
+  const file = () =>
+    write([
+      { name: "text", data: many.map(({ text }) => text), type: "STRING" },
+      { name: "label", data: many.map(({ label }) => label), type: "INT64" },
+    ]);
+  const small = ["--epochs", "1", "--min-frequency", "1"];
+
+  test("to train", async () => {
+    const files = ["--train", await file(), "--test", await news(), "--out", join(folder, "run")];
+    const { code, stdout, stderr } = await tilegrad(["train", "text", ...files, "--model", "bag-of-words", ...small]);
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(stdout).toMatch(/22 training, 2 validation, 4 test texts; 2 classes/);
+  });
+
+  test("to pre-train", async () => {
+    const sizes = ["--features", "8", "--heads", "2", "--layers", "1", "--feed-forward", "8"];
+    const files = ["--data", await file(), "--out", join(folder, "pretrained")];
+    const { code, stdout, stderr } = await tilegrad(["pretrain", "text", ...files, ...sizes, ...small]);
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(stdout).toMatch(/22 and 2 texts/);
+  });
 });

@@ -9,6 +9,7 @@ export {
 export { type ImageFolder, type ImageOptions, readImageFolder, readImages } from "../data/image-files-node.ts";
 export { readTable, streamTable } from "../data/table-files-node.ts";
 export { readVectors } from "../data/vector-files-node.ts";
+export type { AugmentOptions } from "./augment.ts";
 export type { Batch, BatchLike, BatchSource } from "./batches.ts";
 export type { EpochReport, StepReport, TrainerCallback, TrainingEnd, TrainingStart } from "./callbacks.ts";
 export { readCheckpoint, writeCheckpoint } from "./checkpoint.ts";

@@ -1,6 +1,7 @@
 /** Pre-training of the Transformer's body on texts without labels, from files to a run's folder that fine-tuning begins from. */
 import { parseCsv } from "../data/csv.ts";
 import { LanguageDataset, type LanguageObjective } from "../data/language.ts";
+import { isParquet, readParquetTexts } from "../data/parquet-node.ts";
 import { splitIndices } from "../data/split.ts";
 import { WordTokenizer } from "../data/tokenizer.ts";
 import { decodeUtf8 } from "../data/utf8.ts";
@@ -137,9 +138,10 @@ async function readTexts(
 }
 
 async function readFileOfTexts(file: string, table: PretrainRun["table"]): Promise<string[]> {
+  const given = Object.fromEntries(Object.entries(table).filter(([, value]) => value !== undefined));
+  if (isParquet(file)) return (await readParquetTexts(file, { ...given, labelColumn: null })).texts;
   const bytes = await readFileChecked(file);
   if (/\.(csv|tsv|tab)$/i.test(file)) {
-    const given = Object.fromEntries(Object.entries(table).filter(([, value]) => value !== undefined));
     return parseCsv(bytes, { file, ...given, labelColumn: null }).texts;
   }
   const lines = decodeUtf8(bytes, file).split(/\r\n|\n|\r/);
