@@ -4,7 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { ClassReport } from "../src/train/classifier-run.ts";
 import { type Run, tilegrad } from "./command.ts";
+import { decodeHyperParameters, eventFiles, readEvents } from "./event-file.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tilegrad-cli-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -56,7 +58,62 @@ describe("a run", () => {
       .split("\n")
       .map((line) => JSON.parse(line));
     expect(lines.filter(({ event }) => event === "epoch").map(({ epoch }) => epoch)).toEqual([0, 1]);
+    expect(lines[0]).toMatchObject({ event: "epoch", step: 3, learningRate: 0.001, gradientNorm: expect.any(Number) });
     expect(JSON.parse(readFileSync(join(out, "config.json"), "utf8")).labels).toEqual(["animal", "traffic"]);
+  });
+
+  test("says of each class how well it is known", async () => {
+    const { classes, confusion, test } = JSON.parse(readFileSync(join(out, "result.json"), "utf8"));
+    expect(classes.map(({ label, support }: ClassReport) => [label, support])).toEqual([
+      ["animal", 10],
+      ["traffic", 10],
+    ]);
+    expect((confusion[0][0] + confusion[1][1]) / 20).toBeCloseTo(test.accuracy, 6);
+    const [animal] = classes;
+    expect(animal.recall).toBeCloseTo(confusion[0][0] / 10, 9);
+    const evaluated = await tilegrad(["eval", "--run", out, "--data", good]);
+    expect(evaluated.stdout).toMatch(
+      /^accuracy [\d.]+ %, loss [\d.]+ on 20 examples\n +precision +recall +F1 +examples\nanimal /,
+    );
+    expect(evaluated.stdout).toMatch(/is, and was taken for +animal +traffic\nanimal +\d+ +\d+\n/);
+    const json = JSON.parse((await tilegrad(["eval", "--run", out, "--data", good, "--json"])).stdout);
+    expect({ classes: json.classes, confusion: json.confusion }).toEqual({ classes, confusion });
+  });
+
+  test("writes what TensorBoard shows", () => {
+    const files = eventFiles(out);
+    expect(files).toHaveLength(1);
+    const values = readEvents(files[0]!).flatMap(({ step, summary }) =>
+      (summary?.value ?? []).map((value) => ({ step, ...value })),
+    );
+    const accuracies = values.filter(({ tag }) => tag === "valid/accuracy");
+    expect(accuracies.map(({ step }) => step)).toEqual([3, 6]);
+    expect(values.some(({ tag }) => tag.startsWith("gradients/"))).toBe(true);
+    const start = values.find(({ tag }) => tag === "_hparams_/session_start_info")!;
+    const { sessionStartInfo } = decodeHyperParameters(start.metadata!.pluginData.content) as {
+      sessionStartInfo: { hparams: object };
+    };
+    expect(sessionStartInfo.hparams).toMatchObject({
+      model: { stringValue: "transformer" },
+      features: { numberValue: 16 },
+      batch: { numberValue: 8 },
+    });
+  });
+
+  test("in the folder of another takes its place; without TensorBoard, with replayed steps and times of kernels", async () => {
+    const again = join(folder, "again");
+    const train = (...more: string[]) =>
+      tilegrad(["train", "text", "--train", good, "--test", good, "--out", again, ...SMALL, ...more]);
+    await train();
+    expect(eventFiles(again)).toHaveLength(1);
+    const { code, stdout, stderr } = await train("--no-tensorboard", "--capture", "--profile", "--epochs", "4");
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(eventFiles(again)).toEqual([]);
+    expect(stdout).toMatch(/shapes of batches whose steps were replayed: \d/);
+    expect(stdout).toMatch(/kernel +calls +ms +share\n/);
+    const { traceEvents } = JSON.parse(readFileSync(join(again, "trace.json"), "utf8"));
+    expect(traceEvents.length).toBeGreaterThan(50);
+    expect(traceEvents[0]).toMatchObject({ ph: "X", ts: expect.any(Number), dur: expect.any(Number) });
   });
 
   test("is measured again, and labels texts, from an argument or standard input", async () => {

@@ -40,13 +40,17 @@ export const OUT_OPTION = {
   out: { type: "string", value: "DIR", help: "the run's folder; default: runs/ and the date" },
 } as const satisfies OptionTable;
 
+/** What is no part of a run itself. */
 export const RESUME_OPTIONS = {
   "save-every": { type: "integer", min: 1, help: "steps between checkpoints; there is one after each epoch anyway" },
   resume: { type: "string", value: "DIR", help: "go on with the run in this folder, with its own options" },
+  "no-tensorboard": { type: "flag", help: "write no file for TensorBoard" },
+  capture: { type: "flag", help: "replay steps whose shapes come again, to the same bits; takes memory" },
+  profile: { type: "flag", help: "time the kernels of some steps, and write them to trace.json" },
 } as const satisfies OptionTable;
 
 // What may be said anew when a run goes on.
-const WITH_RESUME = ["resume", "save-every", "epochs", "device", "json"];
+const WITH_RESUME = ["resume", "save-every", "epochs", "device", "json", "no-tensorboard", "capture", "profile"];
 
 /** @throws UsageError if an option is given that the run to be resumed has settled */
 export function checkResumeOptions(command: string, given: ReadonlySet<string>): void {
@@ -66,7 +70,8 @@ export function trainingOptions(values: Values<typeof FIT_OPTIONS>): TrainingOpt
 
 /** Where a run writes, how it is watched (with `--json`, not at all), and how it is stopped: by Ctrl-C, after its step. */
 export function runOutput(
-  values: { json: boolean; out: string | undefined; "save-every"?: number | undefined; resume?: string | undefined },
+  values: Partial<Values<typeof RESUME_OPTIONS>> &
+    Pick<Values<typeof OUT_OPTION & typeof COMMON_OPTIONS>, "json" | "out">,
   model: string,
   epochs: number,
 ): RunOutput {
@@ -76,6 +81,9 @@ export function runOutput(
     log: values.json ? () => {} : (line: string) => console.log(line),
     saveEvery: values["save-every"],
     resume: values.resume !== undefined,
+    tensorboard: !values["no-tensorboard"],
+    capture: values.capture,
+    profile: values.profile,
     signal: interruption(),
   };
 }

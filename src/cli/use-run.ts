@@ -1,4 +1,5 @@
 /** `tilegrad eval` and `tilegrad predict`: a trained model on new data. */
+import type { Evaluation } from "../train/classifier-run.ts";
 import { ImageClassifier } from "../train/image-run.ts";
 import { percent } from "../train/progress.ts";
 import { RunFolder } from "../train/run-folder.ts";
@@ -32,10 +33,43 @@ export async function evalCommand(args: readonly string[]): Promise<void> {
     ? await (await ImageClassifier.load(run)).evaluate(data, batch)
     : await (await TextClassifier.load(run)).evaluate(data, tableOptions("eval", values), batch);
   if (values.json) printJson(metrics);
-  else
+  else {
     console.log(
       `accuracy ${percent(metrics.accuracy)}, loss ${metrics.loss.toFixed(4)} on ${metrics.examples} examples`,
     );
+    console.log(formatClasses(metrics));
+  }
+}
+
+const MAX_COLUMNS = 12;
+
+/** A table of what is measured of each class, and, of few classes, how many were taken for which. */
+function formatClasses({ classes, confusion }: Evaluation): string {
+  if (!classes) return "";
+  const names = classes.map(({ label }) => label);
+  const scores = table(
+    ["", "precision", "recall", "F1", "examples"],
+    classes.map(({ label, precision, recall, f1, support }) => [
+      label,
+      percent(precision),
+      percent(recall),
+      percent(f1),
+      `${support}`,
+    ]),
+  );
+  if (!confusion || names.length > MAX_COLUMNS) return scores;
+  const matrix = table(
+    ["is, and was taken for", ...names],
+    confusion.map((row, k) => [names[k]!, ...row.map(String)]),
+  );
+  return `${scores}\n\n${matrix}`;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]!.length)));
+  const align = (row: readonly string[]) =>
+    row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("  ");
+  return [head, ...rows].map(align).join("\n");
 }
 
 export const PREDICT_OPTIONS = {

@@ -4,16 +4,20 @@ import type { LabelSet } from "../data/labels.ts";
 import { splitIndices } from "../data/split.ts";
 import { DataError } from "../gpu/errors.ts";
 import { softmax } from "../kernels/ops.ts";
-import { Accuracy } from "../metrics/accuracy.ts";
+import { Accuracy, type ClassScore, ConfusionMatrix, classScores } from "../metrics/index.ts";
 import { Adam, type AdamOptions } from "../optim/adam.ts";
 import type { ParameterGroup } from "../optim/optimizer.ts";
 import { LambdaLR, ReduceLROnPlateau } from "../optim/schedules.ts";
 import { defaultDevice } from "../tensor/device.ts";
+import type { Profile } from "../tensor/profile.ts";
 import { scope } from "../tensor/scope.ts";
 import { readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { LikeliestAccuracy } from "./likeliest-accuracy.ts";
+import { profiled } from "./profiled.ts";
 import { type Progress, showProgress } from "./progress.ts";
 import { RunFolder } from "./run-folder.ts";
+import type { HyperParameter } from "./tensorboard/messages.ts";
+import { tensorBoard } from "./tensorboard/tensorboard.ts";
 import {
   type Batch,
   type Batches,
@@ -29,6 +33,7 @@ import {
 } from "./trainer.ts";
 import { describeBeginning } from "./view/about.ts";
 import { type Inspection, inspect } from "./view/inspect.ts";
+import type { Predictions } from "./view/predictions.ts";
 import { writeReport } from "./view/report.ts";
 
 export interface TrainingOptions {
@@ -60,6 +65,12 @@ export interface RunOutput {
   readonly signal?: AbortSignal | undefined;
   /** Go on from the checkpoint in `out`. */
   readonly resume?: boolean | undefined;
+  /** Write a file for TensorBoard (default true). */
+  readonly tensorboard?: boolean | undefined;
+  /** Replay steps whose shapes come again (default false). */
+  readonly capture?: boolean | undefined;
+  /** Time the kernels of some steps, and write them to `trace.json` (default false). */
+  readonly profile?: boolean | undefined;
 }
 
 /** Labelled examples of one kind. */
@@ -109,7 +120,18 @@ export interface RunResult {
   train: ClassifierMetrics;
   valid: ClassifierMetrics | null;
   test: ClassifierMetrics | null;
+  /** Of the test data, or else of the validation data; null where there are no classes. */
+  classes: ClassReport[] | null;
+  /** How many of a class (row) were taken for a class (column), of the same data; null for more than 100 classes. */
+  confusion: number[][] | null;
 }
+
+/** What is measured of a class. */
+export interface ClassReport extends ClassScore {
+  readonly label: string;
+}
+
+const MAX_CLASSES_OF_MATRIX = 100;
 
 /**
  * Trains with Adam, keeps the best epoch, measures it, and writes the run's folder.
@@ -118,7 +140,7 @@ export interface RunResult {
  */
 export async function trainClassifier(run: ClassifierRun, output: RunOutput): Promise<RunResult> {
   const { task, modelName, model, config, training, train, valid, start } = run;
-  const { out, progress, signal, saveEvery } = output;
+  const { out, progress, signal, saveEvery, log, tensorboard = true, capture = false } = output;
   const folder = output.resume ? new RunFolder(out) : await RunFolder.create(out);
   const resume = output.resume ? await readCheckpoint(folder.file("checkpoint.safetensors")) : undefined;
   if (resume) await expectSameData(folder, config);
@@ -134,8 +156,10 @@ export async function trainClassifier(run: ClassifierRun, output: RunOutput): Pr
     ...scheduleOf(training, optimizer, train),
     metrics: { accuracy: new LikeliestAccuracy() },
     monitor: { metric: "accuracy", mode: "max" },
+    capture,
     callbacks: [
       showProgress(progress, train.length),
+      ...(tensorboard ? [tensorBoard(out, { hyperParameters: hyperParameters(run), compareBy: COMPARED })] : []),
       {
         onStep: (report) => folder.log({ event: "step", ...report }),
         onEpoch: async (report) => {
@@ -146,13 +170,18 @@ export async function trainClassifier(run: ClassifierRun, output: RunOutput): Pr
       },
     ],
   });
+  let times: Profile | null = null;
+  const keepTimes = async (profile: Profile) => {
+    times = profile;
+    await folder.writeJson("trace.json", profile.trace);
+  };
   const trainingStart = performance.now();
   const stepsBefore = resume?.progress.step ?? 0;
   let reports: EpochReport<"accuracy">[];
   try {
     reports = await trainer.fit({
       epochs: training.epochs,
-      train: train.loader,
+      train: output.profile ? profiled(train.loader, keepTimes) : train.loader,
       valid: valid.loader,
       patience: training.patience > 0 ? training.patience : undefined,
       signal,
@@ -164,6 +193,8 @@ export async function trainClassifier(run: ClassifierRun, output: RunOutput): Pr
     if (error instanceof InterruptedError) error.message += `; go on with --resume ${out}`;
     throw error;
   } finally {
+    if (capture) log(`shapes of batches whose steps were replayed: ${trainer.replayedShapes}`);
+    if (times) log(`${times}\nstep by step in ${folder.file("trace.json")}, for chrome://tracing or ui.perfetto.dev`);
     trainer.dispose();
   }
   const trainingSeconds = (performance.now() - trainingStart) / 1000;
@@ -183,6 +214,7 @@ export async function trainClassifier(run: ClassifierRun, output: RunOutput): Pr
     train: best.train,
     valid: best.valid,
     test: measured.test,
+    ...classesIn(measured.predictions),
   };
   await folder.writeJson("result.json", result);
   await writeReport(out);
@@ -195,6 +227,29 @@ async function measure({ model, valid, test }: ClassifierRun) {
   if (!inspection) return { test: test && (await measureClassifier(model, loader)), predictions: null };
   const { metrics, predictions } = await inspect(model, loader, inspection, split);
   return { test: test && metrics, predictions };
+}
+
+function classesIn(predictions: Predictions | null): Pick<RunResult, "classes" | "confusion"> {
+  if (!predictions) return { classes: null, confusion: null };
+  const { labels, confusion: pairs } = predictions;
+  const confusion = labels.map(() => new Array<number>(labels.length).fill(0));
+  for (const [label, predicted, count] of pairs) confusion[label]![predicted] = count;
+  return reportClasses(labels, confusion);
+}
+
+/** Precision, recall and F1 of each class, with the confusion matrix where it can be looked at. */
+function reportClasses(labels: readonly string[], confusion: number[][]) {
+  const classes = classScores(confusion).map((score, k): ClassReport => ({ label: labels[k]!, ...score }));
+  return { classes, confusion: labels.length <= MAX_CLASSES_OF_MATRIX ? confusion : null };
+}
+
+/** What TensorBoard compares runs by. */
+const COMPARED = ["train/loss", "train/accuracy", "valid/loss", "valid/accuracy"];
+
+function hyperParameters({ modelName, training, config }: ClassifierRun): Record<string, HyperParameter> {
+  const all = { ...(config.model as object), model: modelName, ...training };
+  const isPlain = (value: unknown) => ["string", "number", "boolean"].includes(typeof value);
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => isPlain(value)));
 }
 
 async function describe({ model, training, train, valid, test }: ClassifierRun) {
@@ -300,12 +355,19 @@ export async function loadClassifier(folder: RunFolder, build: () => Classifier)
   return model;
 }
 
-/** The loss and accuracy of a model on examples. */
-export async function evaluateClassifier(
-  model: Classifier,
-  examples: Examples,
-): Promise<ClassifierMetrics & { examples: number }> {
-  return { ...(await measureClassifier(model, examples.loader)), examples: examples.length };
+/** What a model does on examples. */
+export interface Evaluation extends ClassifierMetrics, Pick<RunResult, "classes" | "confusion"> {
+  examples: number;
+}
+
+/** Measures a model on examples, as a whole and class by class. */
+export async function evaluateClassifier(model: Classifier, examples: Examples, labels: LabelSet): Promise<Evaluation> {
+  using confusion = new ConfusionMatrix({ classes: labels.size });
+  const metrics = await evaluate(model, examples.loader, {
+    metrics: { accuracy: new Accuracy() },
+    onBatch: (outputs, labels) => confusion.update(outputs, labels),
+  });
+  return { ...metrics, examples: examples.length, ...reportClasses(labels.names, await confusion.compute()) };
 }
 
 /** A class's name with its probability. */

@@ -11,9 +11,9 @@ import { MLP } from "../models/mlp.ts";
 import { ResNet } from "../models/resnet.ts";
 import { type AugmentOptions, augmentation } from "./augment.ts";
 import {
-  type ClassifierMetrics,
   type ClassifierRun,
   describeRun,
+  type Evaluation,
   type Examples,
   evaluateClassifier,
   holdOut,
@@ -137,11 +137,11 @@ export class ImageClassifier {
   }
 
   /**
-   * The loss and accuracy on a folder of labelled images: on those it sets apart for tests, else on all.
+   * Measures it on a folder of labelled images, as a whole and class by class: on those it sets apart for tests, else on all.
    *
    * @throws DataError for a folder that cannot be used
    */
-  async evaluate(folder: string, batchSize: number): Promise<ClassifierMetrics & { examples: number }> {
+  async evaluate(folder: string, batchSize: number): Promise<Evaluation> {
     const { channels, height, width } = this.#shape;
     const { labels, train, test } = await readImageFolder(folder, {
       size: { height, width },
@@ -151,7 +151,11 @@ export class ImageClassifier {
     const names = Array.from(set.labels, (label) => labels.name(label));
     const encoded = this.labels.encode(names, { file: folder });
     const images = new ImageDataset(set.pixels, set.shape, encoded, this.#statistics);
-    return evaluateClassifier(this.#model, { length: set.length, loader: new DataLoader(images, { batchSize }) });
+    return evaluateClassifier(
+      this.#model,
+      { length: set.length, loader: new DataLoader(images, { batchSize }) },
+      this.labels,
+    );
   }
 
   /**

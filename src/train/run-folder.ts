@@ -2,9 +2,10 @@
  * A run's folder: `config.json` (what was asked for, and what is needed to use the model), `metrics.jsonl` (a line per
  * report and per epoch), `model.safetensors` (the best epoch's parameters), `checkpoint.safetensors` (where it is, to go on
  * from there), `result.json` (how it ended), and for people: `about.json` (what it runs on and trains), `predictions.json`
- * (what it takes for what, and its worst mistakes), `report.html` (all of that as a page).
+ * (what it takes for what, and its worst mistakes), `report.html` (all of that as a page), `events.out.tfevents.*` (for
+ * TensorBoard), `trace.json` (what its kernels took, where that was asked for).
  */
-import { appendFile, mkdir, readFile, rm } from "node:fs/promises";
+import { appendFile, mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError } from "../gpu/errors.ts";
 import { readFileChecked, writeFileAtomic } from "../io/files-node.ts";
@@ -69,6 +70,7 @@ const WRITTEN = [
   "about.json",
   "predictions.json",
   "report.html",
+  "trace.json",
 ];
 
 export class RunFolder {
@@ -82,7 +84,8 @@ export class RunFolder {
   static async create(path: string): Promise<RunFolder> {
     try {
       await mkdir(path, { recursive: true });
-      for (const file of WRITTEN) await rm(join(path, file), { force: true });
+      const events = (await readdir(path)).filter((file) => file.startsWith("events.out.tfevents."));
+      for (const file of [...WRITTEN, ...events]) await rm(join(path, file), { force: true });
     } catch (cause) {
       throw new DataError(
         `${path}: the run's folder cannot be made (${(cause as Error).message}); choose another with --out`,

@@ -190,7 +190,7 @@ export class TextClassifier {
     return new TextClassifier(model, labels, tokenizer, vocab, options.maxLength);
   }
 
-  /** The loss and accuracy, and what is measured of each class, on a table of labelled texts. @throws DataError for a file that cannot be used */
+  /** Measures it on a table of labelled texts, as a whole and class by class. @throws DataError for a file that cannot be used */
   async evaluate(file: string, table: TableOptions, batchSize: number): Promise<Evaluation> {
     const data = await readTable(file, table);
     const encoded = this.labels.encode(data.labels, { file, rows: data.rows });
