@@ -9,7 +9,12 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const folder = mkdtempSync(join(root, "test", ".docs-")); // inside the checkout, so that its modules are found
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const pages = ["README.md", ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`)];
+const pages = [
+  "README.md",
+  ...readdirSync(join(root, "docs"))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => `docs/${name}`),
+];
 const programs = pages.flatMap((page) =>
   [...readFileSync(join(root, page), "utf8").matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, code], i) => ({
     name: `${page}, program ${i + 1}`,
