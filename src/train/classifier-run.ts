@@ -155,7 +155,8 @@ export async function trainClassifier(run: ClassifierRun, output: RunOutput): Pr
     accumulate: training.accumulate,
     ...scheduleOf(training, optimizer, train),
     metrics: { accuracy: new LikeliestAccuracy() },
-    monitor: { metric: "accuracy", mode: "max" },
+    // What a language model is worth is its perplexity.
+    monitor: task === "pretrain" ? { metric: "loss", mode: "min" } : { metric: "accuracy", mode: "max" },
     capture,
     callbacks: [
       showProgress(progress, train.length),
