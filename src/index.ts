@@ -4,6 +4,6 @@ import { nodePlatform } from "./gpu/platform-node.ts";
 
 setPlatform(nodePlatform);
 
-export { loadWeights, readWeightsFile } from "./io/weights-node.ts";
+export { loadWeights, readPytorchFile, readWeightsFile } from "./io/weights-node.ts";
 export * from "./tilegrad.ts";
 export * as train from "./train/index.ts";

@@ -2,6 +2,7 @@
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { checkOptions, DataError } from "../gpu/errors.ts";
 import { readFileChecked } from "./files-node.ts";
+import { type PytorchValue, parsePytorch, readPytorch } from "./pytorch.ts";
 import { type HostState, parseWeights, readWeights, type WeightsOptions } from "./weights.ts";
 import { type ByteSource, isZip } from "./zip.ts";
 
@@ -46,6 +47,17 @@ export async function readWeightsFile(path: string, options: WeightsOptions = {}
   const { at } = options;
   if (source && isZip(source.read(0, Math.min(4, source.length)))) return readWeights(source, path, { at });
   return parseWeights(await readFileChecked(path), { file: path, at });
+}
+
+/**
+ * Reads a file of `torch.save` whatever is in it, as `io.parsePytorch` does; a tensor's elements are read when they are asked
+ * for, so that the file is to stay as it is until then.
+ *
+ * @throws DataError for a file that cannot be used
+ */
+export async function readPytorchFile(path: string): Promise<PytorchValue> {
+  const source = openFile(path);
+  return source ? readPytorch(source, path) : parsePytorch(await readFileChecked(path), { file: path });
 }
 
 // Opened for each part, so that no file stays open when something fails; null for what is no file, which is refused elsewhere.

@@ -85,9 +85,9 @@ function shorten(text: string): string {
 }
 
 /** As `optimizer.loadStateDict` takes it. */
-export interface HostOptimizerState {
+export interface HostOptimizerState<Options> {
   readonly tensors: HostState;
-  readonly groups: Record<string, unknown>[];
+  readonly groups: Partial<Options>[];
 }
 
 // What PyTorch keeps with a group that is none of its optimizer's mathematics.
@@ -111,7 +111,7 @@ const OF_PYTORCH_ALONE = [
  * const checkpoint = io.parsePytorch(bytes);
  * adam.loadStateDict(io.pytorchOptimizerState(checkpoint.get("optimizer")));
  */
-export function pytorchOptimizerState(value: unknown): HostOptimizerState {
+export function pytorchOptimizerState<Options = Record<string, unknown>>(value: unknown): HostOptimizerState<Options> {
   const [state, groups] = value instanceof Map ? [value.get("state"), value.get("param_groups")] : [];
   if (!(state instanceof Map) || !Array.isArray(groups) || !groups.every((group) => group instanceof Map)) {
     throw new DataError(
@@ -132,7 +132,7 @@ export function pytorchOptimizerState(value: unknown): HostOptimizerState {
       }
     }
   }
-  return { tensors, groups: groups.map(optionsOf) };
+  return { tensors, groups: groups.map(optionsOf) as Partial<Options>[] };
 }
 
 // `weight_decay` becomes `weightDecay`. Only the names of options are used, as those of an object without a prototype's.

@@ -30,7 +30,7 @@ async function goOn(device: DeviceName, steps: number): Promise<number[]> {
     // The groups of the other optimizer, with rates that the checkpoint's replace.
     const body = [...model.namedParameters().keys()].filter((name) => !name.startsWith("head."));
     const adam = new Adam(parameterGroups(model, [{ names: body, lr: 1 }]), { lr: 1 });
-    adam.loadStateDict(pytorchOptimizerState(checkpoint.get("optimizer")) as never);
+    adam.loadStateDict(pytorchOptimizerState(checkpoint.get("optimizer")));
     const batches = x.map((ids, i) => [tensor(ids, { dtype: "i32" }), tensor(y[i]!, { dtype: "i32" })] as const);
     return { model, adam, batches };
   });

@@ -1,5 +1,7 @@
 /** Files that PyTorch wrote with torch.save: what is in them, and what is refused. */
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { DataError } from "../../src/gpu/errors.ts";
@@ -10,7 +12,7 @@ import {
   pytorchOptimizerState,
   toFloat32,
 } from "../../src/io/index.ts";
-import { loadWeights, readWeightsFile } from "../../src/io/weights-node.ts";
+import { loadWeights, readPytorchFile, readWeightsFile } from "../../src/io/weights-node.ts";
 import { tensor } from "../../src/kernels/creation/creation.ts";
 import { relu } from "../../src/kernels/ops.ts";
 import { BatchNorm1d, Linear, Module } from "../../src/nn/index.ts";
@@ -83,6 +85,19 @@ describe("a checkpoint", () => {
   });
 });
 
+test("is read from a file in parts, until the file changes", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "tilegrad-saved-"));
+  const path = join(folder, "saved.pt");
+  writeFileSync(path, read("saved.pt"));
+  const checkpoint = (await readPytorchFile(path)) as Map<string, Map<string, PytorchTensor>>;
+  const tensors = checkpoint.get("tensors")!;
+  expect([...tensors.get("part")!.entry().data]).toEqual(expected.tensors.part!.values);
+  writeFileSync(path, read("saved-protocol4.pt"));
+  expect(() => tensors.get("float32")!.entry()).toThrow(/saved\.pt: was changed while it was read; try again/);
+  rmSync(folder, { recursive: true });
+  await expect(readPytorchFile(path)).rejects.toThrow("does not exist");
+});
+
 describe("its weights", () => {
   const x = () => tensor(expected.input.values, { shape: expected.input.shape });
 
@@ -128,7 +143,7 @@ describe("its weights", () => {
   test("and Adam's state goes on", async () => {
     const model = new Net();
     const adam = new Adam([{ parameters: model.hidden.parameters(), lr: 1 }, { parameters: model.head.parameters() }]);
-    adam.loadStateDict(pytorchOptimizerState(checkpoint.get("optimizer")) as never);
+    adam.loadStateDict(pytorchOptimizerState(checkpoint.get("optimizer")));
     expect(adam.groups.map(({ options }) => options.lr)).toEqual([0.01, 0.02]);
     const { tensors } = adam.stateDict();
     const moments = [...tensors].filter(([name]) => name.endsWith("exp_avg")).map(([, moment]) => moment);
