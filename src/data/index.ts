@@ -14,6 +14,14 @@ export {
   padSequences,
 } from "./batches.ts";
 export { type LabelledPixels, parseCifar10 } from "./cifar.ts";
+export {
+  type Duplicates,
+  findDuplicates,
+  findNearDuplicates,
+  type NearDuplicateOptions,
+  type NormalizeOptions,
+  normalizeText,
+} from "./clean.ts";
 export { type Collated, collate } from "./collate.ts";
 export { type Column, type CsvData, type CsvOptions, parseCsv } from "./csv.ts";
 export {
@@ -60,6 +68,14 @@ export {
   type ImageShape,
   type PixelStatistics,
 } from "./images.ts";
+export {
+  auditLabels,
+  type ClassCount,
+  findLabelIssues,
+  type LabelAudit,
+  type LabelConflict,
+  type LabelIssue,
+} from "./label-audit.ts";
 export { LabelSet, type LabelSource } from "./labels.ts";
 export {
   type LanguageBatch,
