@@ -118,7 +118,7 @@ async function main(args: readonly string[]): Promise<void> {
 }
 
 function printOverview(): void {
-  const rows = Object.entries(COMMANDS).map(([name, { help }]) => `  tilegrad ${name.padEnd(12)} ${help}`);
+  const rows = Object.entries(COMMANDS).map(([name, { help }]) => `  tilegrad ${name.padEnd(14)} ${help}`);
   console.log(
     `tilegrad: deep learning for TypeScript on WebGPU\n\n${rows.join("\n")}\n\ntilegrad COMMAND --help lists a command's options.`,
   );
