@@ -128,16 +128,18 @@ function tableCell({ count, share, isRight }: Cell): Html {
 }
 
 const CELL = 10;
-const GUTTER = 110; // for the names
+const LONGEST_NAME = 22;
+const LETTER = 4.8; // the width of one, about
 
 function pictureOf(names: readonly string[], matrix: readonly (readonly Cell[])[]): Html {
-  const size = GUTTER + CELL * names.length;
-  const at = (k: number) => GUTTER + CELL * k;
+  const short = (name: string) => (name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME - 1)}…` : name);
+  const gutter = 10 + LETTER * Math.max(...names.map((name) => short(name).length));
+  const size = gutter + CELL * names.length;
+  const at = (k: number) => gutter + CELL * k;
   const middle = (k: number) => at(k) + 0.75 * CELL;
-  const short = (name: string) => (name.length > 22 ? `${name.slice(0, 21)}…` : name);
   return html`<svg class="matrix" viewBox="0 0 ${size} ${size}" style="min-width:${Math.round(0.85 * size)}px;max-width:${2 * size}px" role="img" aria-label="Confusion matrix of ${names.length} classes; rows: the label, columns: what it was taken for">
-<rect class="ground" x="${GUTTER}" y="${GUTTER}" width="${CELL * names.length}" height="${CELL * names.length}"/>
-${names.map((name, k) => html`<text x="${GUTTER - 4}" y="${middle(k)}" text-anchor="end">${short(name)}</text><text transform="translate(${middle(k)} ${GUTTER - 4}) rotate(-90)">${short(name)}</text>\n`)}
+<rect class="ground" x="${gutter}" y="${gutter}" width="${CELL * names.length}" height="${CELL * names.length}"/>
+${names.map((name, k) => html`<text x="${gutter - 4}" y="${middle(k)}" text-anchor="end">${short(name)}</text><text transform="translate(${middle(k)} ${gutter - 4}) rotate(-90)">${short(name)}</text>\n`)}
 ${matrix.map((cells, row) =>
   cells.map(
     ({ count, share, isRight }, column) =>
