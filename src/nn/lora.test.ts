@@ -124,6 +124,9 @@ describe("inject", () => {
     );
     expect(() => lora.inject(new Sequential())).toThrow("lora.inject: the model has no layer to adapt");
     expect(() => lora.inject(model(), { train: ["tail"] })).toThrow('no parameter\'s name matches "tail"');
+    const whole = model();
+    expect(() => lora.inject(whole, { train: ["tail"] })).toThrow();
+    expect(whole.parameters().every(({ requiresGrad }) => requiresGrad)).toBe(true);
     const adapted = model();
     lora.inject(adapted);
     expect(() => lora.inject(adapted)).toThrow("lora.inject: the model has adapters; take them away with eject");
@@ -216,6 +219,18 @@ describe("merging", () => {
     stir(plain);
     lora.eject(plain);
     expect(await plain.forward(ids()).data()).toEqual(before);
+  });
+
+  test("changes a layer with two names once", async () => {
+    const layer = new Linear(3, 3);
+    const model = new Sequential(layer, layer);
+    expect(lora.inject(model)).toEqual(["0"]);
+    stir(model);
+    const x = randn([2, 3]);
+    const apart = await model.forward(x).data();
+    lora.merge(model);
+    (await model.forward(x).data()).forEach((y, i) => expect(y).toBeCloseTo(apart[i]!, 5));
+    lora.eject(model);
   });
 
   test("is refused where a weight is another layer's, too", () => {

@@ -15,7 +15,7 @@ import { Linear } from "./linear.ts";
 import { matchState, type Renaming } from "./load-state.ts";
 import { LoraAdapter } from "./lora-adapter.ts";
 import { Buffer, type Module, type Parameter, type StateValue } from "./module.ts";
-import { type NamePattern, nameMatches } from "./names.ts";
+import { type NamePattern, nameMatches, selectNames } from "./names.ts";
 import { LearnedPositions } from "./positions.ts";
 
 export interface LoraOptions {
@@ -63,8 +63,12 @@ export function inject(model: Module, options: LoraOptions = {}): string[] {
     const { weight, isTable } = weightOf(layer);
     return new LoraAdapter(weight, isTable, { rank, scale: alpha / rank, dropout }).train(layer.training);
   });
-  model.freeze();
-  if (train.length > 0) model.unfreeze(...train);
+  const parameters = model.namedParameters();
+  const kept = new Set(selectNames("lora.inject", train, [...parameters.keys()]));
+  for (const [name, parameter] of parameters) {
+    parameter.requiresGrad = kept.has(name);
+    if (!parameter.requiresGrad) parameter.grad = null;
+  }
   for (const [i, [, layer]] of chosen.entries()) layer.adapter = adapters[i]!;
   return chosen.map(([name]) => name);
 }
@@ -108,10 +112,14 @@ function weightOf(layer: Adapted): { weight: Parameter; isTable: boolean } {
   return { weight: layer.weight, isTable: layer instanceof Embedding };
 }
 
+// A layer with several names by its first.
 function adaptersOf(model: Module): { name: string; layer: Adapted; adapter: LoraAdapter }[] {
-  return [...model.namedModules()].flatMap(([name, layer]) =>
-    isAdaptable(layer) && layer.adapter ? [{ name, layer, adapter: layer.adapter }] : [],
-  );
+  const seen = new Set<Module>();
+  return [...model.namedModules()].flatMap(([name, layer]) => {
+    if (seen.has(layer) || !isAdaptable(layer) || !layer.adapter) return [];
+    seen.add(layer);
+    return [{ name, layer, adapter: layer.adapter }];
+  });
 }
 
 function expectAdapters(op: string, model: Module) {
@@ -122,7 +130,8 @@ function expectAdapters(op: string, model: Module) {
 
 /**
  * Adds the adapters to the weights, so that the model is as fast as it was without them. The weights as they were are kept for
- * `unmerge`, until `eject`. What is merged is not trained.
+ * `unmerge`, until `eject`. What is merged is not trained. An embedding whose rows also score tokens, as in `Gpt`, is not to be
+ * merged: the scores would change, too.
  *
  * @returns the model
  * @throws ValueError if there are no adapters, or a weight belongs to another layer too
@@ -132,13 +141,14 @@ export function merge<M extends Module>(model: M): M {
   for (const { name, layer } of adapted) {
     const { weight } = weightOf(layer);
     const names = [...model.stateDict()].flatMap(([name, value]) => (value === weight ? [name] : []));
-    const isOther = names.some((other) => !other.startsWith(`${name}.`));
+    const owners = [...model.namedModules()].flatMap(([other, module]) => (module === layer ? [other] : []));
+    const isOther = names.some((other) => !owners.some((owner) => other.startsWith(`${owner}.`)));
     if (isOther && name !== "")
       throw new ValueError(`lora.merge: ${names.join(" and ")} are one weight, which both would change`);
   }
   noGrad(() =>
     scope(() => {
-      for (const { layer, adapter } of new Map(adapted.map((entry) => [entry.layer, entry])).values()) {
+      for (const { layer, adapter } of adapted) {
         if (adapter.isMerged) continue;
         const { weight } = weightOf(layer);
         adapter.base = new Buffer(weight.detach().clone(), { persistent: false });
