@@ -61,11 +61,11 @@ export async function startWatchServer(
       return say(response, 403, `this server answers to http://${names[0]}/ only`);
     }
     if (request.method !== "GET") return say(response, 405, "only GET is understood");
-    const path = request.url!.split("?")[0]!;
+    const [path, query] = request.url!.split("?");
     if (path === "/") return page(response, renderWatchPage(runs.path));
     if (path === "/events") return feed.join(response);
-    const [, encoded] = /^\/report\/([^/]+)$/.exec(path) ?? [];
-    const run = encoded === undefined ? null : runs.find(decode(encoded));
+    const id = path === "/report" ? new URLSearchParams(query).get("run") : null;
+    const run = id === null ? null : runs.find(id);
     if (run === null) return say(response, 404, "there is no such page");
     page(response, renderReport(await readRunView(run)));
   }
@@ -98,14 +98,6 @@ function page(response: ServerResponse, text: string): void {
 
 function say(response: ServerResponse, status: number, text: string): void {
   response.writeHead(status, { ...HEADERS, "content-type": "text/plain; charset=utf-8" }).end(`${text}\n`);
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return "";
-  }
 }
 
 const HEARTBEAT = 15_000; // milliseconds; some proxies and browsers end a silent connection

@@ -154,7 +154,7 @@ function newItem(id) {
   const bar = element("i", { className: "progress" });
   const report = element(
     "a",
-    { href: `/report/${encodeURIComponent(id)}`, target: "_blank", rel: "noopener" },
+    { href: `/report?run=${encodeURIComponent(id)}`, target: "_blank", rel: "noopener" },
     "report",
   );
   const item = element("li", {}, element("label", {}, box, title, status, note), report, bar);
