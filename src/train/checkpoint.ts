@@ -5,7 +5,7 @@
 import { DataError } from "../gpu/errors.ts";
 import { readFileChecked, writeFileAtomic } from "../io/files-node.ts";
 import { parseSafetensors, type SafetensorsEntry, serializeSafetensors } from "../io/safetensors.ts";
-import type { HostTensor, TrainerProgress, TrainerState } from "./trainer.ts";
+import type { HostTensor, TrainerProgress, TrainerState } from "./trainer-state.ts";
 
 export async function writeCheckpoint(file: string, { tensors, progress }: TrainerState): Promise<void> {
   const entries = [...tensors].map(([name, tensor]) => [name, toEntry(tensor)] as const);

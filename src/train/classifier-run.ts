@@ -11,26 +11,18 @@ import { LambdaLR, ReduceLROnPlateau } from "../optim/schedules.ts";
 import { defaultDevice } from "../tensor/device.ts";
 import type { Profile } from "../tensor/profile.ts";
 import { scope } from "../tensor/scope.ts";
+import { type Batch, type Batches, type BatchSource, batchesOf, toBatch } from "./batches.ts";
+import type { EpochReport } from "./callbacks.ts";
 import { readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+import { type Classifier, evaluate } from "./evaluate.ts";
 import { LikeliestAccuracy } from "./likeliest-accuracy.ts";
 import { profiled } from "./profiled.ts";
 import { type Progress, showProgress } from "./progress.ts";
 import { RunFolder } from "./run-folder.ts";
 import type { HyperParameter } from "./tensorboard/messages.ts";
 import { tensorBoard } from "./tensorboard/tensorboard.ts";
-import {
-  type Batch,
-  type Batches,
-  type BatchSource,
-  batchesOf,
-  type Classifier,
-  type EpochReport,
-  evaluate,
-  InterruptedError,
-  type Metrics,
-  Trainer,
-  toBatch,
-} from "./trainer.ts";
+import type { Metrics } from "./totals.ts";
+import { InterruptedError, Trainer } from "./trainer.ts";
 import { describeBeginning } from "./view/about.ts";
 import { type Inspection, inspect } from "./view/inspect.ts";
 import type { Predictions } from "./view/predictions.ts";

@@ -10,6 +10,7 @@ import { CNN } from "../models/cnn.ts";
 import { MLP } from "../models/mlp.ts";
 import { ResNet } from "../models/resnet.ts";
 import { type AugmentOptions, augmentation } from "./augment.ts";
+import type { BatchSource } from "./batches.ts";
 import {
   type ClassifierRun,
   describeRun,
@@ -26,8 +27,8 @@ import {
   type TrainingOptions,
   trainClassifier,
 } from "./classifier-run.ts";
+import type { Classifier } from "./evaluate.ts";
 import { encodePng } from "./png.ts";
-import type { BatchSource, Classifier } from "./trainer.ts";
 
 export const IMAGE_MODELS = ["cnn", "resnet", "mlp"] as const;
 

@@ -30,8 +30,8 @@ import {
   type TrainingOptions,
   trainClassifier,
 } from "./classifier-run.ts";
+import type { Classifier } from "./evaluate.ts";
 import { openSource, type Reuse, reuseGroups, takeWeights } from "./reuse.ts";
-import type { Classifier } from "./trainer.ts";
 
 /** How a CSV or TSV file is read. */
 export interface TableOptions {

@@ -11,17 +11,11 @@ import { StepLR } from "../optim/schedules.ts";
 import { SGD } from "../optim/sgd.ts";
 import { memory } from "../tensor/device.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { Batch } from "./batches.ts";
 import type { TrainerCallback } from "./callbacks.ts";
-import {
-  type Batch,
-  type Classifier,
-  evaluate,
-  type FitOptions,
-  InterruptedError,
-  Trainer,
-  type TrainerOptions,
-  type TrainerState,
-} from "./trainer.ts";
+import { type Classifier, evaluate } from "./evaluate.ts";
+import { type FitOptions, InterruptedError, Trainer, type TrainerOptions } from "./trainer.ts";
+import type { TrainerState } from "./trainer-state.ts";
 
 const CLASSES = 3;
 

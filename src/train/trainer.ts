@@ -410,10 +410,3 @@ function expectNames(metrics: readonly string[], { metric, mode }: Monitor): voi
     throw new ValueError(`Trainer: monitor.mode is "${mode}", expected "min" or "max"`);
   }
 }
-
-export type { Batch, Batches, BatchLike, BatchSource } from "./batches.ts";
-export { batchesOf, toBatch } from "./batches.ts";
-export type { EpochReport, StepReport, TrainerCallback } from "./callbacks.ts";
-export { type Classifier, evaluate } from "./evaluate.ts";
-export { DivergedError, type Metrics } from "./totals.ts";
-export type { HostTensor, TrainerProgress, TrainerState } from "./trainer-state.ts";

@@ -11,7 +11,7 @@ import { clipGradNorm } from "../../src/nn/utils.ts";
 import { Adam } from "../../src/optim/adam.ts";
 import { type DeviceName, withDevice } from "../../src/tensor/device.ts";
 import { scope } from "../../src/tensor/scope.ts";
-import type { Classifier } from "../../src/train/trainer.ts";
+import type { Classifier } from "../../src/train/evaluate.ts";
 
 interface Losses {
   readonly float32: readonly number[];

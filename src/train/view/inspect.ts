@@ -3,7 +3,9 @@ import type { LabelledBatch } from "../../data/dataset.ts";
 import { Accuracy } from "../../metrics/accuracy.ts";
 import { keep } from "../../tensor/scope.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { type BatchSource, batchesOf, type Classifier, evaluate, type Metrics } from "../trainer.ts";
+import { type BatchSource, batchesOf } from "../batches.ts";
+import { type Classifier, evaluate } from "../evaluate.ts";
+import type { Metrics } from "../totals.ts";
 import { type Predictions, PredictionTally, type Shown } from "./predictions.ts";
 
 /** How the examples behind batches are looked up by their numbers. */
