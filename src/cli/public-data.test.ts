@@ -197,6 +197,8 @@ describe("a data set that is there", () => {
     await expect(getDataSet(small(), folder)).rejects.toThrow("has files of something else in it");
     expect(await readFile(join(folder, "train.csv"), "utf8")).toBe("mine");
     await expect(getDataSet(small(), join(folder, "train.csv", "x"))).rejects.toThrow("cannot be made");
+    await writeFile(join(folder, "source.json"), "no JSON");
+    expect(await isComplete(small(), folder)).toBe(false);
   });
 });
 

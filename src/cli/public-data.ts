@@ -146,8 +146,8 @@ export interface GetOptions {
   retryDelay?: number;
 }
 
-const SOURCE = "source.json"; // written last
-const DOWNLOADS = "download"; // removed at the end
+const SOURCE = "source.json"; // written when all is made
+const DOWNLOADS = "download"; // removed after that: one of the two is always there, and tells the folder from others
 const LAYOUT = 1; // of what `unpack` makes; another number has old folders made anew
 
 /** What a folder was made from, and what is in it. */
@@ -160,12 +160,19 @@ interface Source {
 
 /** Whether a folder has the data set whole. */
 export async function isComplete({ files }: PublicDataSet, folder: string): Promise<boolean> {
-  const text = await readFile(join(folder, SOURCE), "utf8").catch(() => "null");
-  const source = JSON.parse(text) as Source | null;
+  const source = await readSource(folder);
   if (source?.layout !== LAYOUT || JSON.stringify(source.files) !== JSON.stringify(files)) return false;
   const names = Object.keys(source.made);
   const sizes = await sizesOf(names, folder).catch(() => ({}) as Record<string, number>);
   return names.every((name) => sizes[name] === source.made[name]);
+}
+
+async function readSource(folder: string): Promise<Source | null> {
+  try {
+    return JSON.parse(await readFile(join(folder, SOURCE), "utf8"));
+  } catch {
+    return null; // there is none, or it is somebody else's
+  }
 }
 
 async function sizesOf(names: readonly string[], folder: string): Promise<Record<string, number>> {
@@ -209,9 +216,9 @@ export async function getDataSet(dataSet: PublicDataSet, folder: string, options
   }
   onUnpack?.();
   const names = await dataSet.unpack(paths, folder);
-  await rm(downloads, { recursive: true });
   const source: Source = { layout: LAYOUT, files: dataSet.files, made: await sizesOf(names, folder) };
   await writeFileAtomic(join(folder, SOURCE), new TextEncoder().encode(`${JSON.stringify(source, null, 2)}\n`));
+  await rm(downloads, { recursive: true });
   return true;
 }
 

@@ -70,6 +70,15 @@ describe("AugmentedImages", () => {
     }
   });
 
+  test("each batch of an epoch is mixed by a share of its own", async () => {
+    const set = new AugmentedImages(images, transform, { mixUp: new MixUp(3) });
+    const examples = [0, 1].map((i) => set.get(i, 0));
+    const sharesOf = async (epoch: number, batch: number) =>
+      (await set.collate(examples, { epoch, batch }).labels.data()).join();
+    const all = await Promise.all([sharesOf(0, 0), sharesOf(0, 1), sharesOf(0, 2), sharesOf(1, 0)]);
+    expect(new Set(all).size).toBe(4);
+  });
+
   test("of different sizes are refused", () => {
     let size = 1;
     const set = new AugmentedImages(images, { apply: (image, random) => new RandomCrop(size++).apply(image, random) });
