@@ -47,7 +47,7 @@ export { type CachedSequence, KeyValueCache } from "./key-value-cache.ts";
 export { Bilinear, Flatten, Identity, Linear, Unflatten } from "./linear.ts";
 export type { LoadOptions, LoadReport, Renaming, ShapeMismatch } from "./load-state.ts";
 export * as lora from "./lora.ts";
-export { LoraAdapter } from "./lora-adapter.ts";
+export type { LoraAdapter } from "./lora-adapter.ts";
 export {
   BCELoss,
   BCEWithLogitsLoss,
