@@ -32,6 +32,7 @@ const shapes = [
   [3, 4, 63],
   [2, 3, 64],
   [2, 1, 65],
+  [2, 2, 11], // a lane without an element comes before one of a single element
   [2, 2, 5, 26],
   [1, 3, 260],
   [9, 2, 2],

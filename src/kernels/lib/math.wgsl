@@ -279,17 +279,16 @@ fn erfc(x: f32) -> f32 {
   return keepNan(select(select(y, 2.0 - y, x < 0.0), 1.0 - erfNear0(x), abs(x) < 0.75), x);
 }
 
-// What erf gives x for, infinite at -1 and 1: a first guess (Winitzki 2008), and two steps of Halley's method. 8 ulp.
+// What erf gives x for, infinite at -1 and 1: a first guess (Winitzki 2008) that is 0.2 % off, and a step of Halley's method, after which
+// it is 1.5e-7. 4 ulp.
 fn erfinv(x: f32) -> f32 {
   let a = abs(x);
   let l = log1p(-a * a);
   let t = fma(0.5, l, 4.3307467); // 2 / (0.147 pi)
   let root = sqrt(fma(t, t, -6.802721 * l)); // 1 / 0.147
-  var y = sqrt(-6.802721 * l / (root + t));
-  for (var step = 0u; step < 2u; step++) {
-    let error = select(erf(y) - a, (1.0 - a) - erfc(y), a > 0.5);
-    let u = 0.88622693 * error * preciseExp(y * y);
-    y -= u / fma(y, u, 1.0);
-  }
+  let guess = sqrt(-6.802721 * l / (root + t));
+  let error = select(erf(guess) - a, (1.0 - a) - erfc(guess), a > 0.5);
+  let u = 0.88622693 * error * preciseExp(guess * guess);
+  let y = guess - u / fma(guess, u, 1.0);
   return keepNan(copySign(orBits(orBits(y, INFINITY_BITS, a == 1.0), NAN_BITS, a > 1.0), x), x);
 }

@@ -228,6 +228,22 @@ test.each(devices)("a window may lie in the padding, where there is no largest e
   expect([...(await dx.data()), ...(await ddy.data())]).toEqual(new Array(12).fill(0));
 });
 
+test.each(devices)(
+  "the second derivative of max pooling takes from where the largest elements are, on %s",
+  async (device) => {
+    const ddy = withDevice(device, () => {
+      // Of the first plane the largest are the last of their windows, of the second one the first.
+      const up = Array.from({ length: 36 }, (_, i) => i);
+      const x = tensor([...up, ...up.map((value) => -value)], { requiresGrad: true });
+      const y = maxPool2d(x.reshape([2, 4, 9]), [2, 3]);
+      const dy = ones(y.shape, { requiresGrad: true });
+      const dx = grad([y], [x], { gradOutputs: [dy], createGraph: true })[0]!;
+      return grad([dx.mul(tensor(Array.from({ length: 72 }, (_, i) => i))).sum()], [dy])[0]!;
+    });
+    expect(Array.from(await ddy.data())).toEqual([11, 14, 17, 29, 32, 35, 36, 39, 42, 54, 57, 60]);
+  },
+);
+
 test("errors", () => {
   const image = zeros([2, 3, 4, 5]);
   const line = zeros([3, 4]);
