@@ -4,7 +4,7 @@
  */
 
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { root } from "./prepare.mjs";
 
@@ -18,6 +18,12 @@ for (const name of readdirSync(dist, { recursive: true, encoding: "utf8" })) {
   const path = join(dist, name);
   if (name.endsWith(".js")) rewrite(path, inlineKernels);
   if (name.endsWith(".d.ts")) rewrite(path, (text) => text.replace(/(["'])(\.[^"']*)\.ts\1/g, "$1$2.js$1"));
+}
+
+// The pages that the package writes and serves; their scripts are what tsc emitted.
+const pages = "train/view/page";
+for (const name of readdirSync(join(root, "src", pages)).filter((name) => name.endsWith(".css"))) {
+  copyFileSync(join(root, "src", pages, name), join(dist, pages, name));
 }
 
 function rewrite(path, change) {

@@ -89,6 +89,14 @@ const devices = run("npx", ["--no-install", "tilegrad", "devices"]);
 assert.match(devices, /cpu/);
 say("its command runs");
 
+const metrics = { event: "step", epoch: 0, step: 1, loss: 1 };
+writeFileSync(join(project, "metrics.jsonl"), `${JSON.stringify(metrics)}\n`);
+run("npx", ["--no-install", "tilegrad", "report", "."]);
+const report = readFileSync(join(project, "report.html"), "utf8");
+assert.match(report, /<script type="module">[^]*class Chart/);
+assert(!/^import |sourceMappingURL/m.test(report), "the report loads something");
+say("its command writes a report that is complete in itself");
+
 const manifest = JSON.parse(readFileSync(join(installed, "package.json"), "utf8"));
 const reached = browserModules(resolve(installed, manifest.exports["."].browser));
 say(`its browser entry reaches ${reached.size} modules, none of Node's`);

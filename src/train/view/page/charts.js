@@ -26,6 +26,7 @@ import uPlot from "uplot";
  */
 
 const HEIGHT = 240;
+const AWAY = 12; // pixels from the cursor to what is told
 
 /** One chart, in a figure with the metric's name. */
 export class Chart {
@@ -106,7 +107,7 @@ export class Chart {
       height: HEIGHT,
       padding: [8, 12, 0, 0],
       legend: { show: false },
-      scales: { x: { time: false, range: spread }, y: { distr: log ? 3 : 1 } },
+      scales: { x: { time: false, range: spread }, y: log ? { distr: 3, range: around } : { distr: 1 } },
       axes: [
         { ...axis, size: 28, space: 60, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en")) },
         {
@@ -170,9 +171,9 @@ export class Chart {
       }),
     );
     this.#tip.hidden = rows.length === 0;
-    const isRight = left > plot.over.clientWidth / 2;
-    this.#tip.style.left = isRight ? "auto" : `${left + 12}px`;
-    this.#tip.style.right = isRight ? `${plot.over.clientWidth - left + 12}px` : "auto";
+    const { offsetWidth: width } = this.#tip;
+    const isRoom = left + AWAY + width <= plot.over.clientWidth;
+    this.#tip.style.left = `${isRoom ? left + AWAY : Math.max(0, left - AWAY - width)}px`;
   }
 }
 
@@ -197,6 +198,13 @@ function align(lines, log) {
  * @type {import("uplot").Range.Function}
  */
 const spread = (_, min, max) => (min === max ? [min - 1, max + 1] : [min, max]);
+
+/**
+ * The range of a logarithmic axis; the usual one goes to the next powers of ten.
+ *
+ * @type {import("uplot").Range.Function}
+ */
+const around = (_, min, max) => (min === null || max === null ? [0.1, 1] : [min / 1.2, max * 1.2]);
 
 /**
  * As wide as the widest of the numbers on the vertical axis.

@@ -27,21 +27,7 @@ const SPLITS = { valid: "Validation", test: "Test", train: "Training" };
  */
 export function compare(head, rows, runs, sort, colorOf, onSort) {
   const columns = columnsOf(runs);
-  const focused = document.activeElement?.closest("th")?.dataset.column;
-  head.replaceChildren(
-    ...columns.map(({ title }) => {
-      const button = element("button", { type: "button", onclick: () => onSort(title) }, title);
-      const cell = element("th", { scope: "col" }, button);
-      cell.dataset.column = title;
-      if (sort.column === title) cell.ariaSort = sort.isDescending ? "descending" : "ascending";
-      return cell;
-    }),
-  );
-  if (focused)
-    [...head.children]
-      .find((cell) => /** @type {HTMLElement} */ (cell).dataset.column === focused)
-      ?.querySelector("button")
-      ?.focus();
+  fillHead(head, columns, sort, onSort);
   const by = columns.find(({ title }) => title === sort.column);
   rows.replaceChildren(
     ...sorted(runs, by, sort.isDescending).map((run) =>
@@ -59,6 +45,30 @@ export function compare(head, rows, runs, sort, colorOf, onSort) {
       ),
     ),
   );
+}
+
+/**
+ * The headings stay the same elements as long as the columns do, so that no click or focus is lost while runs go on.
+ *
+ * @param {HTMLElement} head
+ * @param {readonly Column[]} columns
+ * @param {Sort} sort
+ * @param {(column: string) => void} onSort
+ */
+function fillHead(head, columns, sort, onSort) {
+  const titles = columns.map(({ title }) => title);
+  const old = [...head.children].map(({ textContent }) => textContent);
+  if (titles.length !== old.length || titles.some((title, k) => title !== old[k])) {
+    head.replaceChildren(
+      ...titles.map((title) =>
+        element("th", { scope: "col" }, element("button", { type: "button", onclick: () => onSort(title) }, title)),
+      ),
+    );
+  }
+  for (const cell of head.children) {
+    if (cell.textContent !== sort.column) cell.removeAttribute("aria-sort");
+    else cell.ariaSort = sort.isDescending ? "descending" : "ascending";
+  }
 }
 
 /**

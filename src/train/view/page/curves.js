@@ -51,7 +51,8 @@ export function curvesOf(points, metric, axis, stepsPerEpoch) {
     return perEpoch === null ? epoch : step / perEpoch;
   };
   const curve = (/** @type {string} */ name) => {
-    const having = points.filter(({ values }) => name in values);
+    const all = points.filter(({ values }) => name in values);
+    const having = all.filter(({ step }, i) => i === 0 || step !== all[i - 1]?.step); // an epoch may end with a step that is told
     return { x: having.map(place), y: having.map(({ values }) => /** @type {number} */ (values[name])) };
   };
   return { steps: curve(metric), train: curve(`train.${metric}`), valid: curve(`valid.${metric}`) };

@@ -78,6 +78,8 @@ test("curves lie along the steps, or the epochs that these are", () => {
     valid: { x: [10], y: [2.5] },
   });
   expect(curvesOf(points, "learningRate", "epoch", null).steps).toEqual({ x: [0.5, 1, 1.5], y: [0.1, 0.1, 0.05] });
+  const twice = [...points.slice(0, 1), { ...points[1]!, step: 5 }];
+  expect(curvesOf(twice, "learningRate", "step", null).steps).toEqual({ x: [5], y: [0.1] });
   expect(curvesOf(points, "loss", "epoch", 20).steps.x).toEqual([0.25, 0.75]);
   expect(curvesOf(points.slice(0, 1), "loss", "epoch", null).steps.x).toEqual([0]);
 });
