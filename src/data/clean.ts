@@ -25,7 +25,7 @@ export interface NormalizeOptions {
 const OPTIONS = ["form", "lowercase", "html", "urls", "emails", "stripAccents", "plainPunctuation", "whitespace"];
 
 /**
- * Normalises a text: HTML, addresses, Unicode's form, accents, punctuation, case, spaces, in this order. Control and zero-width
+ * Normalises a text: HTML, addresses, accents, Unicode's form, punctuation, case, spaces, in this order. Control and zero-width
  * characters are left out, but for joiners, which shape words and emoji.
  *
  * @throws ValueError for an option that does not exist or cannot be
@@ -43,11 +43,11 @@ export function normalizeText(text: string, options: NormalizeOptions = {}): str
   let result = html ? withoutHtml(text) : text;
   if (urls !== undefined) result = result.replace(URL, () => urls);
   if (emails !== undefined) result = result.replace(EMAIL, () => emails);
-  if (stripAccents) result = result.normalize("NFD").replace(/\p{Mn}/gu, "");
+  result = result.replace(INVISIBLE, "");
+  if (stripAccents) result = result.normalize(form.startsWith("NFK") ? "NFKD" : "NFD").replace(/\p{Mn}/gu, "");
   result = result.normalize(form);
   if (plainPunctuation) result = result.replace(TYPOGRAPHIC, (mark) => PLAIN[mark]!);
-  if (lowercase) result = result.toLowerCase();
-  result = result.replace(INVISIBLE, "");
+  if (lowercase) result = result.toLowerCase().normalize(form); // some letters in lower case are two
   return whitespace ? result.replace(/\s+/gu, " ").trim() : result;
 }
 
