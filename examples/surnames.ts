@@ -35,43 +35,34 @@ if (folder === undefined) {
   console.error("usage: npx tsx examples/surnames.ts FOLDER [EPOCHS]");
   process.exit(2);
 }
-const names: string[] = [];
-const languages: string[] = [];
+const rows: { name: string; language: string }[] = [];
 for (const file of (await readdir(folder)).filter((file) => file.endsWith(".txt")).sort()) {
   for (const name of (await readFile(join(folder, file), "utf8")).split("\n").filter((line) => line.trim() !== "")) {
-    names.push(name.trim());
-    languages.push(basename(file, ".txt"));
+    rows.push({ name: name.trim(), language: basename(file, ".txt") });
   }
 }
-const classes = data.LabelSet.build(languages);
-const y = classes.encode(languages);
+const classes = data.LabelSet.build(rows.map(({ language }) => language));
 const tokenizer = new data.CharacterTokenizer();
-const [train, test] = data.splitIndices(names.length, [0.8, 0.2], { seed: 1, stratify: languages }) as [
-  Int32Array,
-  Int32Array,
-];
-const vocab = data.Vocab.build(Array.from(train, (i) => tokenizer.tokenize(names[i]!)));
-const ids = names.map((name) => vocab.encode(tokenizer.tokenize(name)));
+const [train, test] = data.randomSplit(rows, [0.8, 0.2], { seed: 1, stratify: rows.map(({ language }) => language) });
+const vocab = data.Vocab.build(train.map(({ name }) => tokenizer.tokenize(name)));
 
 /** Batches of names of similar length. */
-function* batches(examples: Int32Array, epoch: number, batchSize: number) {
-  const sampler = new data.BucketSampler(
-    Array.from(examples, (i) => ids[i]!.length),
-    { batchSize, seed: 1 },
-  );
-  for (const batch of sampler.batches(epoch)) {
-    const chosen = Array.from(batch, (i) => examples[i]!);
-    const padded = data.padSequences(chosen.map((i) => ids[i]!));
-    yield {
-      x: tg.tensor(padded.ids, { shape: padded.shape, dtype: "i32" }),
-      lengths: tg.tensor(padded.lengths, { dtype: "i32" }),
-      labels: tg.tensor(
-        Int32Array.from(chosen, (i) => y[i]!),
-        { dtype: "i32" },
-      ),
-    };
-  }
+function loader(rows: typeof train, batchSize: number) {
+  const examples = rows.map(({ name, language }) => ({
+    ids: vocab.encode(tokenizer.tokenize(name)),
+    label: classes.index(language)!,
+  }));
+  const set = new data.ArrayDataset(examples);
+  return new data.DataLoader(set, {
+    batchSampler: data.BucketSampler.of(set, ({ ids }) => ids.length, { batchSize, seed: 1 }),
+    collate(examples) {
+      const { ids, lengths, shape } = data.padSequences(examples.map(({ ids }) => ids));
+      const labels = Int32Array.from(examples, ({ label }) => label);
+      return { x: tg.tensor(ids, { shape }), lengths: tg.tensor(lengths), labels: tg.tensor(labels) };
+    },
+  });
 }
+const [trainLoader, testLoader] = [loader(train, 64), loader(test, 256)];
 
 const { device, adapter } = await tg.init();
 tg.manualSeed(1);
@@ -83,7 +74,7 @@ console.log(
 
 for (let epoch = 0; epoch < Number(epochs); epoch++) {
   let step = 0;
-  for (const { x, lengths, labels } of batches(train, epoch, 64)) {
+  for await (const { x, lengths, labels } of trainLoader) {
     const loss = tg.scope(() => {
       const loss = tg.crossEntropy(model.forward(x, lengths), labels);
       adam.zeroGrad();
@@ -93,14 +84,14 @@ for (let epoch = 0; epoch < Number(epochs); epoch++) {
       return loss;
     });
     if (++step % 50 === 0) console.log(`epoch ${epoch + 1}  step ${step}  loss ${(await loss.item()).toFixed(4)}`);
-    for (const tensor of [x, lengths, labels, loss]) tensor.dispose();
+    tg.dispose(x, lengths, labels, loss);
   }
 
   let correct = 0;
-  for (const { x, lengths, labels } of batches(test, 0, 256)) {
+  for await (const { x, lengths, labels } of testLoader) {
     const hits = tg.scope(() => tg.noGrad(() => model.forward(x, lengths).argmax(-1).equal(labels).sum()));
     correct += await hits.item();
-    for (const tensor of [x, lengths, labels, hits]) tensor.dispose();
+    tg.dispose(x, lengths, labels, hits);
   }
   console.log(`epoch ${epoch + 1}  accuracy on names held out ${((100 * correct) / test.length).toFixed(1)} %`);
 }
