@@ -245,6 +245,19 @@ test("what lies beside the elements of an operand is not used", async () => {
   expect(wrong.some(Number.isNaN)).toBe(false);
 });
 
+test("a NaN stays in its group, in the gradient of the weight, too", async () => {
+  const [n, channels, plane] = [2, 16, 6 * 8];
+  const isFirstGroup = (i: number) => Math.floor(i / plane) % channels < channels / 2;
+  const x = tensor(Float32Array.from({ length: n * channels * plane }, (_, i) => (isFirstGroup(i) ? 1 : Number.NaN)));
+  const weight = rand([60, 8, 2, 2], { requiresGrad: true });
+  conv2d(x.reshape([n, channels, 6, 8]), weight, null, { groups: 2 })
+    .sum()
+    .backward();
+  const gradient = await weight.grad!.data();
+  // 5 x 7 positions of 2 samples.
+  expect(gradient.map(Number.isNaN as never)).toEqual(gradient.map((_, i) => Number(i >= gradient.length / 2)));
+});
+
 test("gradients are computed only where they are wanted", () => {
   const { counters } = deviceNamed("webgpu") as WebGpuDevice;
   const x = rand([1, 2, 4, 4]);
