@@ -106,8 +106,9 @@ test("batches of several workgroups", async () => {
   for (const b of [17, 33, 70]) await check("rnn", { b, t: 3, d: 2, hidden: 8, lengths: lengths(b) });
 });
 
-// A dispatch per step, in which workgroups share the rows' states; and, on GPUs, states longer than a chunk.
+// A dispatch per step, in which workgroups share the rows' states; and, on GPUs, states longer than a chunk and a workgroup.
 test("large states", async () => {
+  await check("rnn", { b: 2, t: 2, d: 2, hidden: 300 });
   await check("rnn", { b: 3, t: 3, d: 2, hidden: 132, lengths: [3, 1, 2] }, { reverse: true });
   await check("rnn", { b: 5, t: 2, d: 2, hidden: 364 });
 });
@@ -307,6 +308,10 @@ test.each(["webgpu", "cpu"] as const)("a length out of range is thrown at the ne
     );
     await expect(output.data()).rejects.toThrow(
       `lstm: lengths has ${wrong} at position 1, expected an index from 0 to 5`,
+    );
+    // The row counts as empty.
+    expect((await output.data()).map((value, i) => Number(i < 20 ? value !== 0 : value === 0))).toEqual(
+      new Float32Array(40).fill(1),
     );
   }
 });
