@@ -38,8 +38,8 @@ test("finds the labels that were changed", () => {
 });
 
 test("a class that a model is less sure of needs less to be suggested", () => {
-  const labels = [0, 0, 1, 1, 0];
-  const rows = [[0.99, 0.01], [0.97, 0.03], [0.4, 0.6], [0.5, 0.5], [0.45, 0.55]]; // biome-ignore format: a table
+  const labels = [0, 0, 1, 1, 0, 1];
+  const rows = [[0.99, 0.01], [0.97, 0.03], [0.4, 0.6], [0.5, 0.5], [0.45, 0.55], [0.6, 0.4]]; // biome-ignore format: a table
   expect(findLabelIssues(labels, rows)).toEqual([{ index: 4, label: 0, suggested: 1, margin: expect.closeTo(0.1, 9) }]);
 });
 

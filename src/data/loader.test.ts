@@ -85,7 +85,8 @@ describe("an epoch", () => {
     const loader = new DataLoader(stream(200), { shuffle: true, shuffleBuffer: 10, collate });
     const taken = (await all(loader.batches(0))).flat();
     for (const [place, i] of taken.entries()) expect(i).toBeLessThanOrEqual(place + 10);
-    expect(taken).not.toEqual([...taken].sort((a, b) => a - b));
+    const before = taken.slice(0, 150); // the end of a stream is shuffled anew
+    expect(before).not.toEqual([...before].sort((a, b) => a - b));
   });
 
   test("is that of a sampler, or of a sampler of batches", async () => {
