@@ -96,12 +96,12 @@ describe("classification", () => {
         const own = counted(all);
         for (const shape of [classAxisLast(4), withPositions(4)]) {
           const accuracy = await measure(new Accuracy({ ignoreIndex: IGNORED }), all, shape);
-          expect(accuracy).toBeCloseTo(mean(own.map(({ label, scores }) => (argmax(scores) === label ? 1 : 0))), 6);
+          expectNear(accuracy, mean(own.map(({ label, scores }) => (argmax(scores) === label ? 1 : 0))));
           for (const k of [1, 2, 4]) {
             const isAmong = ({ label, scores }: Example) =>
               scores.filter((score, c) => score > scores[label]! || (score === scores[label] && c < label)).length < k;
             const top = await measure(new TopKAccuracy({ k, ignoreIndex: IGNORED }), all, shape);
-            expect(top).toBeCloseTo(mean(own.map((example) => (isAmong(example) ? 1 : 0))), 6);
+            expectNear(top, mean(own.map((example) => (isAmong(example) ? 1 : 0))));
           }
         }
       }),
@@ -430,8 +430,8 @@ describe("every metric", () => {
       const before = memory().liveBytes;
       const whole = make();
       const first = make();
-      for (let i = 0; i < 70; i++) give(whole, name, i); // more than are carried over at once
-      for (let i = 0; i < 67; i++) give(first, name, i);
+      for (let i = 0; i < 70; i++) give(whole, name, i); // 64 are carried over at once
+      for (let i = 0; i < 62; i++) give(first, name, i);
       const state = new Map<string, HostValue>();
       for (const [key, value] of first.stateDict()) {
         state.set(key, { shape: value.shape, data: await value.storage.device.read(value.storage) });
@@ -440,7 +440,7 @@ describe("every metric", () => {
       const second = make();
       give(second, name, 5); // is forgotten
       second.loadStateDict(state, deviceNamed("webgpu"));
-      for (let i = 67; i < 70; i++) give(second, name, i);
+      for (let i = 62; i < 70; i++) give(second, name, i);
       expect(await second.compute()).toEqual(await whole.compute());
 
       whole.reset();
