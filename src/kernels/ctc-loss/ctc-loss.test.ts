@@ -8,6 +8,7 @@ import { logSoftmax } from "../softmax/softmax.ts";
 import { type CtcLossOptions, ctcLoss } from "./ctc-loss.ts";
 
 const REDUCTIONS = ["mean", "sum", "none"] as const;
+const LARGEST = 3.4028234663852886e38;
 const { NaN: nan, POSITIVE_INFINITY: inf, NEGATIVE_INFINITY: minusInf } = Number;
 
 const i32 = (shape: readonly number[], values: readonly number[]): InputSpec => ({ shape, dtype: "i32", values });
@@ -195,6 +196,18 @@ for (const device of ["webgpu", "cpu"] as const) {
       expect(await x.grad!.toArray()).toEqual(expected);
     });
 
+    test("the lowest of floats is a number like others", async () => {
+      const options = { reduction: "sum", zeroInfinity: true } as const;
+      const loss = (x: Tensor, steps: number) =>
+        ctcLoss(x, tensor([[1]], { dtype: "i32", device }), [steps], [1], options);
+      const x = tensor([[[0, -LARGEST]]], { device, requiresGrad: true });
+      const y = loss(x, 1);
+      y.backward();
+      expect([await y.item(), await x.grad!.toArray()]).toEqual([LARGEST, [[[expect.closeTo(0), -1]]]]);
+      // The only path goes from the label to the blank.
+      expect(await loss(tensor([[[0, -LARGEST]], [[0, minusInf]]], { device }), 2).item()).toBe(LARGEST);
+    });
+
     test("labels and lengths that are out of range", async () => {
       const lengths = (values: number[]) => tensor(values, { dtype: "i32", device });
       const wrong = tensor(rows.with(1, [1, 3, 9]), { dtype: "i32", device });
@@ -214,9 +227,11 @@ for (const device of ["webgpu", "cpu"] as const) {
           targetLengths,
         ).item(),
       ).rejects.toThrow("ctcLoss: targets has -1 at position 0");
-      await expect(ctcLoss(logProbs(), targets(), lengths([4, 5, 1, 1]), lengths([1, 1, 1, 1])).item()).rejects.toThrow(
+      const late = ctcLoss(logProbs(), targets(), lengths([4, 5, 1, 1]), lengths([1, 1, 1, 1]), { reduction: "none" });
+      await expect(late.data()).rejects.toThrow(
         "ctcLoss: inputLengths has 5 at position 1, expected an index from 0 to 4",
       );
+      expect((await late.data())[1]).toBe(0);
       await expect(
         ctcLoss(logProbs(), targets(), lengths([4, 4, 1, 1]), lengths([1, 1, -1, 1])).item(),
       ).rejects.toThrow("ctcLoss: targetLengths has -1 at position 2, expected an index from 0 to 3");
