@@ -74,13 +74,15 @@ export function mutationsOf(code: string, start: number, end: number): Mutation[
     const [init, condition, step] = parts as [Span, Span, Span];
     if (init.end > init.start + 1) put("start of a loop", init.end, init.end, " + 1");
     const compare = /\s(<=|<|>=|>) /.exec(code.slice(condition.start, condition.end));
-    if (compare) {
+    // Some compilers unroll a loop to this bound unless it stands as it is, and that takes them for ever.
+    const isRolled = /ROLLED/.test(code.slice(condition.start, condition.end));
+    if (compare && !isRolled) {
       const operator = condition.start + compare.index + 1;
       put("bound", operator, operator + compare[1]!.length, FLIPPED_BOUND[compare[1]!]!);
       put("bound", condition.end, condition.end, compare[1]!.startsWith("<") ? " - 1" : " + 1");
     }
     const increment = code.slice(step.start, step.end);
-    if (/FOREVER/.test(code.slice(condition.start, condition.end))) return; // it is left where a count is met exactly
+    if (isRolled || /FOREVER/.test(code.slice(condition.start, condition.end))) return; // it is left where a count is met exactly
     if (/\+\+/.test(increment)) put("stride", step.start, step.end, increment.replace("++", " += 2"));
     else if (/\+= /.test(increment)) put("stride", step.end, step.end, " + 1");
   });
