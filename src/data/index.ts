@@ -79,9 +79,9 @@ export {
 export { LabelSet, type LabelSource } from "./labels.ts";
 export {
   type LanguageBatch,
-  type LanguageBatchOptions,
   LanguageDataset,
   type LanguageDatasetOptions,
+  type LanguageExample,
   type LanguageObjective,
 } from "./language.ts";
 export { DataLoader, type DataLoaderOptions, type DataLoaderState } from "./loader.ts";

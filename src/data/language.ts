@@ -1,11 +1,9 @@
-/**
- * Texts without labels as questions about their tokens: which one was hidden here, or which one comes next. The batches of
- * an epoch, hidden tokens included, are a pure function of the options and the epoch's number.
- */
+/** Texts without labels as questions about their tokens: which one was hidden here, or which one comes next. */
 import { checkOptions, ValueError } from "../gpu/errors.ts";
 import { tensor } from "../kernels/creation/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { BucketSampler, padSequences } from "./batches.ts";
+import { padSequences } from "./batches.ts";
+import { type Dataset, expectIndex } from "./dataset.ts";
 import { Random } from "./random.ts";
 import type { Vocab } from "./vocab.ts";
 
@@ -20,36 +18,41 @@ export interface LanguageDatasetOptions {
   maskShare?: number;
   /** The special token that hides another (default `<mask>`). */
   maskToken?: string;
+  /** The same seed hides the same tokens in the same epoch (default 0). */
+  seed?: number;
 }
 
-/** Texts of similar length, and questions about them. */
+/** A text as the model sees it, where it is asked for tokens, and which they were. */
+export interface LanguageExample {
+  readonly ids: Int32Array;
+  readonly columns: Int32Array;
+  readonly targets: Int32Array;
+}
+
+/** Texts, and questions about them, as the Trainer takes them. */
 export interface LanguageBatch {
-  /** i32 [batch, time], 0 where there is padding. */
-  readonly ids: Tensor<"i32">;
-  /** i32 [n], each row * time + column: where a token is asked for. */
-  readonly places: Tensor<"i32">;
+  /** i32 [batch, time], 0 where there is padding; and i32 [n], each row * time + column: where a token is asked for. */
+  readonly inputs: readonly [ids: Tensor<"i32">, places: Tensor<"i32">];
   /** i32 [n]: the answers. */
-  readonly targets: Tensor<"i32">;
+  readonly labels: Tensor<"i32">;
   /** The number of questions: n. */
   readonly size: number;
-}
-
-export interface LanguageBatchOptions {
-  batchSize: number;
-  /** New order, new batches and newly hidden tokens in each epoch (default true). */
-  shuffle?: boolean;
-  seed?: number;
-  /** The batch to begin with (default 0). */
-  from?: number;
 }
 
 // Streams below are the batches' own.
 const FIRST_MASK_STREAM = 2 ** 31;
 
-export class LanguageDataset {
+/**
+ * Texts as sequences of ids, other tokens of which are asked for in each epoch.
+ *
+ * @example
+ * const batchSampler = new BucketSampler(set.lengths, { batchSize: 64 });   // of texts of similar length
+ * for await (const { inputs: [ids, places], labels } of new DataLoader(set, { batchSampler })) ...
+ */
+export class LanguageDataset implements Dataset<LanguageExample, LanguageBatch> {
   readonly sequences: readonly Int32Array[];
-  /** Questions in an epoch. */
-  readonly length: number;
+  /** How many tokens are asked for in an epoch. */
+  readonly questions: number;
   readonly #vocab: Vocab;
   readonly #options: Required<LanguageDatasetOptions>;
 
@@ -60,8 +63,8 @@ export class LanguageDataset {
    * @throws ValueError for an option that does not exist or cannot be, or a vocabulary without the token that hides others
    */
   constructor(sequences: readonly Int32Array[], vocab: Vocab, options: LanguageDatasetOptions) {
-    checkOptions("LanguageDataset", options, ["objective", "maxLength", "maskShare", "maskToken"]);
-    const { objective, maxLength, maskShare = 0.15, maskToken = "<mask>" } = options;
+    checkOptions("LanguageDataset", options, ["objective", "maxLength", "maskShare", "maskToken", "seed"]);
+    const { objective, maxLength, maskShare = 0.15, maskToken = "<mask>", seed = 0 } = options;
     if (objective !== "masked" && objective !== "causal") {
       throw new ValueError(`LanguageDataset: objective is "${objective}", expected masked or causal`);
     }
@@ -78,34 +81,47 @@ export class LanguageDataset {
       );
     }
     this.#vocab = vocab;
-    this.#options = { objective, maxLength, maskShare, maskToken };
+    this.#options = { objective, maxLength, maskShare, maskToken, seed };
     this.sequences = sequences
       .map((ids) => ids.subarray(0, maxLength))
       .filter((ids) => ids.length > 1 && this.#askable(ids).length > 0);
-    this.length = this.sequences.reduce((total, ids) => total + this.#questions(this.#askable(ids).length), 0);
+    this.questions = this.sequences.reduce((total, ids) => total + this.#asked(this.#askable(ids).length), 0);
   }
 
-  /** The batches of an epoch. Each batch's tensors are made when it is asked for, and are the caller's to free. */
-  *batches(epoch: number, options: LanguageBatchOptions): Iterable<LanguageBatch> {
-    checkOptions("batches", options, ["batchSize", "shuffle", "seed", "from"]);
-    const { batchSize, shuffle = true, seed = 0, from = 0 } = options;
-    const lengths = this.sequences.map(({ length }) => length);
-    const sampler = new BucketSampler(lengths, { batchSize, shuffle, seed });
-    for (const indices of sampler.batches(epoch).slice(from)) {
-      const asked = Array.from(indices, (i) => {
-        const stream = (shuffle ? epoch : 0) * this.sequences.length + i;
-        return this.#ask(this.sequences[i]!, new Random(seed, FIRST_MASK_STREAM + (stream % FIRST_MASK_STREAM)));
-      });
-      const { ids, shape } = padSequences(asked.map(({ ids }) => ids));
-      const places = asked.flatMap(({ columns }, row) => Array.from(columns, (column) => row * shape[1] + column));
-      const targets = asked.flatMap(({ targets }) => [...targets]);
-      yield {
-        ids: tensor(ids, { shape, dtype: "i32" }),
-        places: tensor(places, { dtype: "i32" }),
-        targets: tensor(targets, { dtype: "i32" }),
-        size: places.length,
-      };
+  get length(): number {
+    return this.sequences.length;
+  }
+
+  /** [length] the tokens of each text. */
+  get lengths(): Int32Array {
+    return Int32Array.from(this.sequences, ({ length }) => length);
+  }
+
+  get(index: number, epoch: number): LanguageExample {
+    expectIndex("LanguageDataset", index, this.length);
+    const sequence = this.sequences[index]!;
+    const askable = this.#askable(sequence);
+    if (this.#options.objective === "causal") {
+      return { ids: sequence, columns: askable.map((column) => column - 1), targets: askable.map((c) => sequence[c]!) };
     }
+    const stream = FIRST_MASK_STREAM + ((epoch * this.length + index) % FIRST_MASK_STREAM);
+    const random = new Random(this.#options.seed, stream);
+    const columns = random.shuffle(askable).slice(0, this.#asked(askable.length)).sort();
+    const targets = columns.map((column) => sequence[column]!);
+    const ids = sequence.slice();
+    for (const column of columns) ids[column] = this.#hide(ids[column]!, random);
+    return { ids, columns, targets };
+  }
+
+  collate(examples: readonly LanguageExample[]): LanguageBatch {
+    const { ids, shape } = padSequences(examples.map(({ ids }) => ids));
+    const places = examples.flatMap(({ columns }, row) => Array.from(columns, (column) => row * shape[1] + column));
+    const targets = examples.flatMap(({ targets }) => [...targets]);
+    return {
+      inputs: [tensor(ids, { shape, dtype: "i32" }), tensor(places, { dtype: "i32" })],
+      labels: tensor(targets, { dtype: "i32" }),
+      size: places.length,
+    };
   }
 
   // The columns whose token may be asked for: those of ordinary tokens, with "causal" that have one before them.
@@ -115,22 +131,9 @@ export class LanguageDataset {
     return columns.filter((column) => column >= first && ids[column]! >= this.#vocab.specials);
   }
 
-  #questions(askable: number): number {
+  #asked(askable: number): number {
     const { objective, maskShare } = this.#options;
     return objective === "causal" ? askable : Math.max(1, Math.round(maskShare * askable));
-  }
-
-  // What the model sees, where it answers, and what is right.
-  #ask(sequence: Int32Array, random: Random): { ids: Int32Array; columns: Int32Array; targets: Int32Array } {
-    const askable = this.#askable(sequence);
-    if (this.#options.objective === "causal") {
-      return { ids: sequence, columns: askable.map((column) => column - 1), targets: askable.map((c) => sequence[c]!) };
-    }
-    const columns = random.shuffle(askable).slice(0, this.#questions(askable.length)).sort();
-    const targets = columns.map((column) => sequence[column]!);
-    const ids = sequence.slice();
-    for (const column of columns) ids[column] = this.#hide(ids[column]!, random);
-    return { ids, columns, targets };
   }
 
   // As in BERT: 80 % hidden, 10 % another token, 10 % as it was, so that no place is sure to be right.

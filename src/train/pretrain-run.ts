@@ -1,6 +1,9 @@
 /** Pre-training of the Transformer's body on texts without labels, from files to a run's folder that fine-tuning begins from. */
+
+import { BucketSampler } from "../data/batches.ts";
 import { parseCsv } from "../data/csv.ts";
 import { LanguageDataset, type LanguageObjective } from "../data/language.ts";
+import { DataLoader } from "../data/loader.ts";
 import { isParquet, readParquetTexts } from "../data/parquet-node.ts";
 import { splitIndices } from "../data/split.ts";
 import { WordTokenizer } from "../data/tokenizer.ts";
@@ -72,7 +75,7 @@ export async function pretrainText(options: PretrainRun & RunOutput): Promise<Ru
     new LanguageDataset(
       tokens.map((text) => vocab.encode(text)),
       vocab,
-      { objective, maskShare, maxLength },
+      { objective, maskShare, maxLength, seed: training.seed },
     );
   const sets = { train: toSet(tokens), valid: toSet(valid.map((text) => tokenizer.tokenize(text))) };
   for (const [name, { length }] of Object.entries(sets)) {
@@ -108,15 +111,9 @@ export async function pretrainText(options: PretrainRun & RunOutput): Promise<Ru
 }
 
 function languageExamples(set: LanguageDataset, { batch, seed }: TrainingOptions, shuffle: boolean): Examples {
-  return {
-    length: set.length,
-    batchCount: Math.ceil(set.sequences.length / batch),
-    *loader(epoch, from) {
-      for (const { ids, places, targets, size } of set.batches(epoch, { batchSize: batch, shuffle, seed, from })) {
-        yield { inputs: [ids, places], labels: targets, size };
-      }
-    },
-  };
+  const batchSampler = new BucketSampler(set.lengths, { batchSize: batch, shuffle, seed });
+  const loader = new DataLoader(set, { batchSampler });
+  return { length: set.questions, batchCount: loader.length, loader };
 }
 
 async function readTexts(
