@@ -51,7 +51,7 @@ export const models = {
   transformer({ batch, time, capture }: WorkloadOptions & { batch: number; time: number }): Step {
     class Net extends nn.Module {
       readonly embedding = new nn.Embedding(5000, 128);
-      readonly positions = new nn.LearnedPositions(time, 128);
+      readonly positions = new nn.LearnedPositions(128, time);
       readonly encoder = new nn.TransformerEncoder(128, 4, 2, { feedForward: 512, dropout: 0 });
       readonly head = new nn.Linear(128, 4);
 
