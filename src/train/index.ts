@@ -33,4 +33,4 @@ export { DivergedError, type Metrics, type NamedMetrics } from "./totals.ts";
 export { type FitOptions, InterruptedError, type Monitor, Trainer, type TrainerOptions } from "./trainer.ts";
 export type { HostTensor, TrainedBy, TrainerProgress, TrainerState } from "./trainer-state.ts";
 export { writeReport } from "./view/report.ts";
-export { startWatchServer, type WatchServer } from "./view/watch-server.ts";
+export { startWatchServer, type WatchOptions, type WatchServer } from "./view/watch-server.ts";

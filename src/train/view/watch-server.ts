@@ -28,16 +28,20 @@ export interface WatchServer {
   close(): Promise<void>;
 }
 
+export interface WatchOptions {
+  /** 0 for any that is free. */
+  port: number;
+  /** Milliseconds between two looks at the folder while a page is open (default 1000). */
+  lookEvery?: number;
+}
+
 /**
+ * Serves the live page of a folder of runs, on this machine alone.
+ *
  * @param folder need not be there yet
- * @param port 0 for any that is free
- * @param lookEvery milliseconds between two looks at the folder while a page is open
  * @throws DataError if the port cannot be had
  */
-export async function startWatchServer(
-  folder: string,
-  { port, lookEvery = 1000 }: { port: number; lookEvery?: number },
-): Promise<WatchServer> {
+export async function startWatchServer(folder: string, { port, lookEvery = 1000 }: WatchOptions): Promise<WatchServer> {
   const runs = new RunsFolder(folder);
   const feed = new Feed(runs, lookEvery);
   const server = createServer((request, response) => {
