@@ -1,9 +1,7 @@
 /** `tilegrad data`: public data sets, from their official addresses into the cache folder. */
 import { join } from "node:path";
-import cliProgress from "cli-progress";
-import { createColors } from "picocolors";
 import { cacheFolder } from "../gpu/vulkan-driver-node.ts";
-import type { OutputStream } from "../train/progress.ts";
+import { barOn, type OutputStream } from "../train/progress.ts";
 import { type OptionTable, parseOptions, UsageError } from "./options.ts";
 import { printJson } from "./output.ts";
 import { type GetOptions, getDataSet, isComplete, PUBLIC_DATA_SETS, publicDataSet } from "./public-data.ts";
@@ -71,19 +69,7 @@ interface DownloadProgress extends Required<Pick<GetOptions, "onFile" | "onProgr
 
 /** A bar for each file on a terminal; a line for each file, and one now and then, where the output is piped. */
 export function downloadProgress(stream: OutputStream): DownloadProgress {
-  const isTerminal = stream.isTTY === true;
-  const colors = createColors(isTerminal && !process.env.NO_COLOR);
-  const bar = isTerminal
-    ? new cliProgress.SingleBar({
-        stream: stream as NodeJS.WriteStream,
-        format: `${colors.dim("{file}")} {bar} {percentage} %  {done} of {size}  {eta_formatted} left`,
-        barCompleteChar: "━",
-        barIncompleteChar: " ",
-        barsize: 24,
-        clearOnComplete: true,
-        hideCursor: true,
-      })
-    : null;
+  const { bar } = barOn(stream, "{file}", "{percentage} %  {done} of {size}");
   let total = 0;
   let lineTime = 0;
   return {

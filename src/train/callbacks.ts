@@ -18,6 +18,16 @@ export type StepReport<Name extends string = string> = {
   readonly gradientNorm: number;
 } & Metrics<Name>;
 
+/** What stands beside the loss and the metrics in the report of a step; no metric may have these names. */
+export const STEP_FIELDS: readonly string[] = [
+  "epoch",
+  "step",
+  "examples",
+  "examplesPerSecond",
+  "learningRate",
+  "gradientNorm",
+];
+
 export interface EpochReport<Name extends string = string> {
   /** From 0. */
   readonly epoch: number;

@@ -1,7 +1,7 @@
 /** How a run looks while it goes: a bar and a table on a terminal, plain lines where the output is piped. */
 import cliProgress from "cli-progress";
 import { createColors } from "picocolors";
-import type { EpochReport, StepReport, TrainerCallback } from "./callbacks.ts";
+import { type EpochReport, STEP_FIELDS, type StepReport, type TrainerCallback } from "./callbacks.ts";
 
 export interface Progress {
   startEpoch(epoch: number, examples: number): void;
@@ -36,6 +36,28 @@ export function showProgress(progress: Progress, examples: number): TrainerCallb
   };
 }
 
+/**
+ * A bar between a title and what is said beside it, with the time that is left; null where the output is piped.
+ *
+ * @param title in the format of cli-progress, as is `beside`
+ */
+export function barOn(stream: OutputStream, title: string, beside: string) {
+  const isTerminal = stream.isTTY === true;
+  const colors = createColors(isTerminal && !process.env.NO_COLOR);
+  const bar = isTerminal
+    ? new cliProgress.SingleBar({
+        stream: stream as NodeJS.WriteStream,
+        format: `${colors.dim(title)} {bar} ${beside}  {eta_formatted} left`,
+        barCompleteChar: "━",
+        barIncompleteChar: " ",
+        barsize: 24,
+        clearOnComplete: true,
+        hideCursor: true,
+      })
+    : null;
+  return { bar, colors };
+}
+
 /** Shares of examples, which are shown in per cent; other metrics are shown as numbers. */
 const SHARES = /accuracy|precision|recall|f1|auc/i;
 /** Steps between two lines where the output is piped. */
@@ -49,19 +71,7 @@ const LINE_EVERY = 50;
  * @param stream where to print; a bar is drawn if it is a terminal
  */
 export function terminalProgress(epochs: number, stream: OutputStream = process.stdout): Progress {
-  const isTerminal = stream.isTTY === true;
-  const colors = createColors(isTerminal && !process.env.NO_COLOR);
-  const bar = isTerminal
-    ? new cliProgress.SingleBar({
-        stream: stream as NodeJS.WriteStream,
-        format: `${colors.dim("epoch {epoch}")} {bar} {value}/{total}  {metrics}{rate} examples/s  {eta_formatted} left`,
-        barCompleteChar: "━",
-        barIncompleteChar: " ",
-        barsize: 24,
-        clearOnComplete: true,
-        hideCursor: true,
-      })
-    : null;
+  const { bar, colors } = barOn(stream, "epoch {epoch}", "{value}/{total}  {metrics}{rate} examples/s");
   let header: string | null = null;
 
   return {
@@ -98,11 +108,9 @@ export function terminalProgress(epochs: number, stream: OutputStream = process.
   };
 }
 
-const OTHER_FIELDS = ["epoch", "step", "examples", "examplesPerSecond", "learningRate", "gradientNorm"];
-
 /** What was measured: the loss first. */
 function namesOf(report: StepReport): string[] {
-  return ["loss", ...Object.keys(report).filter((name) => name !== "loss" && !OTHER_FIELDS.includes(name))];
+  return ["loss", ...Object.keys(report).filter((name) => name !== "loss" && !STEP_FIELDS.includes(name))];
 }
 
 function format(name: string, value: number): string {

@@ -11,53 +11,16 @@ import { DataError } from "../gpu/errors.ts";
 import { readFileChecked, writeFileAtomic } from "../io/files-node.ts";
 import { parseState, serializeState } from "../io/state.ts";
 import type { Module } from "../nn/index.ts";
-
-/** Averages over examples by name: the loss, and the metrics of the run, such as `accuracy`. */
-export interface LoggedMetrics {
-  readonly loss: number;
-  readonly [metric: string]: number;
-}
+import type { EpochReport, StepReport } from "./callbacks.ts";
 
 /**
  * A line of metrics.jsonl after some steps, by default every tenth. The metrics stand beside the other fields, whose
  * names no metric may have.
  */
-export interface StepLine {
-  readonly event: "step";
-  /** From 0. */
-  readonly epoch: number;
-  /** Steps so far, over all epochs. */
-  readonly step: number;
-  /** Examples so far in this epoch. */
-  readonly examples: number;
-  readonly examplesPerSecond: number;
-  readonly learningRate: number;
-  /** The norm of all gradients of this step as one vector, before they are clipped. */
-  readonly gradientNorm: number;
-  /** Over the epoch so far, as the metrics are. */
-  readonly loss: number;
-  readonly [metric: string]: number | "step";
-}
+export type StepLine = { readonly event: "step" } & StepReport<never> & { readonly [metric: string]: number | "step" };
 
 /** A line of metrics.jsonl after an epoch. */
-export interface EpochLine {
-  readonly event: "epoch";
-  /** From 0. */
-  readonly epoch: number;
-  /** Steps of this epoch, since the training was last begun or resumed. */
-  readonly steps: number;
-  /** Steps so far, over all epochs: where this epoch ends among the lines of steps. */
-  readonly step: number;
-  readonly seconds: number;
-  /** Of the last step. */
-  readonly learningRate: number;
-  readonly gradientNorm: number;
-  /** As the model was while it learned, with dropout. */
-  readonly train: LoggedMetrics;
-  readonly valid: LoggedMetrics | null;
-  /** Whether it is the best epoch so far. */
-  readonly best: boolean;
-}
+export type EpochLine = { readonly event: "epoch" } & EpochReport;
 
 export type LogLine = StepLine | EpochLine;
 

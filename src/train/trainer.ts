@@ -12,7 +12,14 @@ import type { Schedule } from "../optim/schedules.ts";
 import { dispose, keep } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type Batch, type Batches, type BatchSource, batchesOf, grouped, tensorsOf } from "./batches.ts";
-import { type CallbackValue, type EpochReport, type StepReport, type TrainerCallback, tell } from "./callbacks.ts";
+import {
+  type CallbackValue,
+  type EpochReport,
+  STEP_FIELDS,
+  type StepReport,
+  type TrainerCallback,
+  tell,
+} from "./callbacks.ts";
 import { type Classifier, evaluate, type Loss } from "./evaluate.ts";
 import { type Metrics, type NamedMetrics, Totals, withPrefix } from "./totals.ts";
 import {
@@ -98,16 +105,7 @@ const OPTIONS = [
 ];
 
 // What stands beside the metrics in a report and its line in a log.
-const OTHER_FIELDS = [
-  "event",
-  "epoch",
-  "step",
-  "examples",
-  "examplesPerSecond",
-  "learningRate",
-  "gradientNorm",
-  "loss",
-];
+const OTHER_FIELDS = ["event", "loss", ...STEP_FIELDS];
 
 /** The training was stopped by its signal. */
 export class InterruptedError extends TilegradError {}
