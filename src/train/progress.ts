@@ -36,12 +36,24 @@ export function showProgress(progress: Progress, examples: number): TrainerCallb
   };
 }
 
+interface Bar {
+  start(total: number, value: number, shown: Record<string, string>): void;
+  update(value: number, shown: Record<string, string>): void;
+  stop(): void;
+}
+
+/** What a terminal shows in colour; text as it is where the output is piped, or `NO_COLOR` is set. */
+interface Colors {
+  dim(text: string): string;
+  green(text: string): string;
+}
+
 /**
  * A bar between a title and what is said beside it, with the time that is left; null where the output is piped.
  *
  * @param title in the format of cli-progress, as is `beside`
  */
-export function barOn(stream: OutputStream, title: string, beside: string) {
+export function barOn(stream: OutputStream, title: string, beside: string): { bar: Bar | null; colors: Colors } {
   const isTerminal = stream.isTTY === true;
   const colors = createColors(isTerminal && !process.env.NO_COLOR);
   const bar = isTerminal
