@@ -41,7 +41,7 @@ fn retreat(line: u32, state: u32, unit: u32, dh: T) -> T {
   let c = savedKept[line * stateSize() + unit];
   let squashed = tanhs(f * c + i * g);
   let dc = dCell[state] + dh * o * (T(1.0) - squashed * squashed);
-  dCell[state] = dc * f;
+  dCell[state] = unlessFaded(dc * f);
   dGates[gateAt(line, unit, 0u)] = dc * g * i * (T(1.0) - i);
   dGates[gateAt(line, unit, 1u)] = dc * c * f * (T(1.0) - f);
   dGates[gateAt(line, unit, 2u)] = dc * i * (T(1.0) - g * g);

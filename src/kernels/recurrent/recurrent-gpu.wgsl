@@ -132,6 +132,10 @@ fn addProducts(gate: u32, first: u32, unit: u32, left: u32) {
   products[gate] = sums;
 }
 
+fn unlessFaded(x: f32) -> f32 {
+  return x;
+}
+
 // --- activations of a T
 
 fn sigmoids(x: f32) -> f32 {

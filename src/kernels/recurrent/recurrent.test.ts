@@ -4,7 +4,7 @@ import { type CheckOptions, checkOp, type InputSpec } from "../../../test/check.
 import { cases } from "../../../test/devices.ts";
 import { noGrad } from "../../autograd/record.ts";
 import type { WebGpuDevice } from "../../gpu/webgpu.ts";
-import { deviceNamed, memory, resetPeakMemory, sync, withDevice } from "../../tensor/device.ts";
+import { type DeviceName, deviceNamed, memory, resetPeakMemory, sync, withDevice } from "../../tensor/device.ts";
 import { scope } from "../../tensor/scope.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
@@ -210,6 +210,24 @@ test("rnn with relu gives NaN for NaN, and its gradient ends at 0", async () => 
   expect(await host(output)).toEqual([Number.NaN, Number.NaN]);
   const y = rnn(tensor([[[-1]]]), { weightIh: one, weightHh: one }, { nonlinearity: "relu" }).output;
   expect(await host(y)).toEqual([0]);
+});
+
+test.each(NAMES)("%s: gradients fade to 0, on software adapters without turning subnormal", async (name) => {
+  const [t, d] = [300, 4];
+  const weights = Object.values(weightsFor(name, d, 8));
+  const gradientOn = async (device: DeviceName) => {
+    const x = tensor(values, { shape: [1, t, d], device, requiresGrad: true });
+    const [weightIh, weightHh, biasIh, biasHh] = await Promise.all(weights.map((w) => w.detach().toDevice(device)));
+    run(name, x, { weightIh: weightIh!, weightHh: weightHh!, biasIh: biasIh!, biasHh: biasHh! }, {})
+      .hidden.sum()
+      .backward();
+    return (await host(x.grad!)).map(Math.abs);
+  };
+  const values = Float32Array.from(await randn([t * d]).data());
+  const [ours, expected] = [await gradientOn("webgpu"), await gradientOn("cpu:f64")];
+  expect(ours.slice(0, d)).toEqual([0, 0, 0, 0]);
+  if (deviceNamed("webgpu").family === "software") expect(ours.filter((g) => g > 0 && g < 2 ** -126)).toEqual([]);
+  for (const [i, g] of expected.entries()) if (g > 2 ** -100) expect(ours[i]! / g).toBeCloseTo(1, 3);
 });
 
 test("going on from a state gives the bits of one long walk", async () => {

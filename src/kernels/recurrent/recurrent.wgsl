@@ -18,8 +18,9 @@
 //   dHidden   : [b, hidden]                    in: the gradient of the last state; out: that of the first
 //
 // A state is read in T's, of WIDTH elements. With this file go one with a cell's GATES, KEPT, `takeGate`, `advance`, `retreat` and
-// `clear`, and one with T, WIDTH and the entries, which define ROLLED, the bound of loops over gates, and
-// `fn product(gate: u32, r: u32) -> T`: for row r of the workgroup, the sum over h or dGates times the weights.
+// `clear`, and one with T, WIDTH and the entries, which define ROLLED, the bound of loops over gates,
+// `fn product(gate: u32, r: u32) -> T`: for row r of the workgroup, the sum over h or dGates times the weights, and
+// `fn unlessFaded(x: T) -> T`: x, a gradient on its way back, or 0 where it is too small to be worth its time.
 
 struct Params {
   b: u32, t: u32, hidden: u32,
@@ -109,5 +110,5 @@ fn takeStepBack(row: u32, later: u32, unit: u32, r: u32) {
     return;
   }
   let line = lineOf(row, s, length);
-  dHidden[state] = retreat(line, state, unit, reached + dy[line * size + unit]);
+  dHidden[state] = retreat(line, state, unit, unlessFaded(reached + dy[line * size + unit]));
 }
