@@ -1,5 +1,5 @@
 /** Adds gradients that reach one tensor from several places. The only kernel that autograd owns. */
-import { ceilDiv, dispatch, loadKernel, type Pointwise, type Reference } from "../gpu/kernel.ts";
+import { ceilDiv, dispatch, loadKernel, type Pointwise, type Reference, STEP } from "../gpu/kernel.ts";
 import { empty, type Tensor } from "../tensor/tensor.ts";
 import { record } from "./record.ts";
 
@@ -21,23 +21,16 @@ const sumInto: Pointwise = { reads: ["a", "sum"], writes: "sum", expression: "su
 /** a + b, of one shape, as a new tensor; differentiable, since it is needed for second derivatives. */
 export function accumulate(a: Tensor, b: Tensor): Tensor {
   const sum = empty(a.shape, { device: a.device });
-  const { size } = a;
-  dispatch(kernel, "add", {
-    bind: { a, b, sum },
-    params: { size },
-    groups: ceilDiv(size, THREADS),
-    pointwise: sumOfTwo,
-  });
+  dispatch(kernel, "add", { bind: { a, b, sum }, ...walk(sum), pointwise: sumOfTwo });
   return record(sum, { op: "accumulate", inputs: [a, b], saved: {}, backward: (dy) => [dy, dy], composed: true });
 }
 
 /** sum += a, in place. */
 export function accumulateInto(sum: Tensor, a: Tensor): void {
-  const { size } = sum;
-  dispatch(kernel, "addInto", {
-    bind: { a, sum },
-    params: { size },
-    groups: ceilDiv(size, THREADS),
-    pointwise: sumInto,
-  });
+  dispatch(kernel, "addInto", { bind: { a, sum }, ...walk(sum), pointwise: sumInto });
+}
+
+function walk({ size, device }: Tensor) {
+  const step = STEP[device.family];
+  return { params: { size }, constants: { STEP: step }, groups: ceilDiv(size, THREADS * step) };
 }

@@ -10,19 +10,24 @@ var<immediate> params: Params;
 @group(0) @binding(2) var<storage, read_write> sum: array<f32>;
 
 const THREADS = 64u;
+override STEP: u32; // neighbours that a thread takes at a time
 
-// A thread per element: sum = a + b.
+// A thread per STEP elements: sum = a + b.
 @compute @workgroup_size(THREADS)
 fn add(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  for (var i = gid.x; i < params.size; i += groups.x * THREADS) {
-    sum[i] = a[i] + b[i];
+  for (var start = gid.x * STEP; start < params.size; start += groups.x * THREADS * STEP) {
+    for (var i = start; i < start + STEP; i++) {
+      if (i < params.size) { sum[i] = a[i] + b[i]; }
+    }
   }
 }
 
-// A thread per element: sum += a.
+// A thread per STEP elements: sum += a.
 @compute @workgroup_size(THREADS)
 fn addInto(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  for (var i = gid.x; i < params.size; i += groups.x * THREADS) {
-    sum[i] += a[i];
+  for (var start = gid.x * STEP; start < params.size; start += groups.x * THREADS * STEP) {
+    for (var i = start; i < start + STEP; i++) {
+      if (i < params.size) { sum[i] += a[i]; }
+    }
   }
 }

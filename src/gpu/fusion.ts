@@ -6,7 +6,7 @@
  * meets element i of the other and nothing else.
  */
 import type { Storage } from "./device.ts";
-import { ceilDiv, type Dispatch, Kernel, type Library, type Pointwise } from "./kernel.ts";
+import { ceilDiv, type Dispatch, Kernel, type Library, type Pointwise, STEP } from "./kernel.ts";
 import type { Command, RecordedDispatch, Recording, Request } from "./recording.ts";
 
 const THREADS = 64;
@@ -95,8 +95,9 @@ function fuse(
   isNeeded: (stage: Stage) => boolean,
   prepare: (kernel: Kernel, call: Dispatch) => RecordedDispatch,
 ): RecordedDispatch {
-  const size = group[0]!.output.length;
+  const { length: size, device } = group[0]!.output;
   const width = size % 4 === 0 ? 4 : 1;
+  const step = width === 4 ? 1 : STEP[device.family];
   const values = new Map<string, string>(); // where a range's value is: the variable that holds it
   const loads = new Map<string, Storage>();
   const stores = new Map<string, Storage>();
@@ -154,8 +155,11 @@ ${bindings.join("\n")}
 ${functions.join("\n")}
 @compute @workgroup_size(${THREADS})
 fn run(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  for (var i = gid.x; i < params.size; i += groups.x * ${THREADS}u) {
-    ${[...reads, ...lines, ...writes].join("\n    ")}
+  for (var start = gid.x * ${step}u; start < params.size; start += groups.x * ${THREADS * step}u) {
+    for (var i = start; i < start + ${step}u; i++) {
+      if (i >= params.size) { break; }
+      ${[...reads, ...lines, ...writes].join("\n      ")}
+    }
   }
 }
 `;
@@ -165,5 +169,5 @@ fn run(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) group
     const lib: Library[] = [...new Set(group.flatMap(({ pointwise }) => pointwise.lib))];
     kernels.set(source, (kernel = new Kernel(source, { reference: {}, lib, name })));
   }
-  return prepare(kernel, { bind, params, groups: ceilDiv(size / width, THREADS) });
+  return prepare(kernel, { bind, params, groups: ceilDiv(size, THREADS * width * step) });
 }

@@ -10,6 +10,12 @@ import { parseWgsl, type WgslEntry, type WgslModule } from "./wgsl.ts";
 /** How kernels are written for an adapter: `gpu` with workgroup memory and barriers, `software` without either. */
 export type Family = "gpu" | "software";
 
+/**
+ * Neighbouring elements that a thread takes at a time where it reads them one by one. On a software adapter eight take
+ * about the time of two vec4s; one at a time, four times that. A GPU reads at once what neighbouring threads need.
+ */
+export const STEP: Readonly<Record<Family, number>> = { software: 8, gpu: 1 };
+
 /** WGSL shared between kernels: one text, or one per family that defines the same functions. */
 export type Library = URL | { readonly [F in Family]: URL };
 

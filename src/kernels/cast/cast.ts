@@ -2,7 +2,7 @@
 import { dispatch, type Kernel, loadKernel } from "../../gpu/kernel.ts";
 import { DTYPES, type DType, elementType, expectDType } from "../../tensor/dtype.ts";
 import { empty, type Tensor } from "../../tensor/tensor.ts";
-import { groupsFor, lift, vectorOf, type Width, widthFor } from "../elementwise/iteration.ts";
+import { groupsFor, lift, paceFor, vectorOf, type Width } from "../elementwise/iteration.ts";
 import { MATH } from "../lib/lib.ts";
 
 const kernels = new Map<string, Kernel>();
@@ -19,11 +19,13 @@ export function cast<D extends DType>(x: Tensor, dtype: D): Tensor<D> {
   expectDType("cast", "dtype", dtype, DTYPES);
   if (x.dtype === dtype) return x as Tensor<D>;
   const y = empty(x.shape, { dtype, device: x.device });
-  const width = widthFor(x.device, x.size);
+  const pace = paceFor(x.device, x.size);
+  const { width, step } = pace;
   dispatch(kernelFor(x.dtype, dtype, width), "forward", {
     bind: { x, y },
     params: { size: x.size / width },
-    groups: groupsFor(x.size, width),
+    constants: { STEP: step },
+    groups: groupsFor(x.size, pace),
   });
   return y; // no gradient: one side is not f32
 }

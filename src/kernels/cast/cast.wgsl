@@ -11,11 +11,14 @@ var<immediate> params: Params;
 @group(0) @binding(1) var<storage, read_write> y: array<Y>;
 
 const THREADS = 64u;
+override STEP: u32; // neighbours that a thread takes at a time
 
-// A thread per element or vec4.
+// A thread per STEP elements or vec4s.
 @compute @workgroup_size(THREADS)
 fn forward(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  for (var i = gid.x; i < params.size; i += groups.x * THREADS) {
-    y[i] = map(x[i]);
+  for (var start = gid.x * STEP; start < params.size; start += groups.x * THREADS * STEP) {
+    for (var i = start; i < start + STEP; i++) {
+      if (i < params.size) { y[i] = map(x[i]); }
+    }
   }
 }

@@ -21,35 +21,48 @@ override B_ACCESS: u32;
 @group(0) @binding(5) var<storage, read_write> db: array<D>;
 
 const THREADS = 64u;
+override STEP: u32; // neighbours that a thread takes at a time
 
-fn readA(i: u32) -> V {
-  return V(a[offset(i, A_ACCESS, params.aStrides)]);
+fn readA(i: u32, at: vec4u) -> V {
+  return V(a[offset(i, at, A_ACCESS, params.aStrides)]);
 }
 
-fn readB(i: u32) -> V {
-  return V(b[offset(i, B_ACCESS, params.bStrides)]);
+fn readB(i: u32, at: vec4u) -> V {
+  return V(b[offset(i, at, B_ACCESS, params.bStrides)]);
 }
 
-// A thread per element or vec4 of the result.
+// A thread per STEP elements or vec4s of the result.
 @compute @workgroup_size(THREADS)
 fn forward(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  for (var i = gid.x; i < params.shape.x; i += groups.x * THREADS) {
-    y[i] = map(readA(i), readB(i));
+  for (var start = gid.x * STEP; start < params.shape.x; start += groups.x * THREADS * STEP) {
+    var at = coordinates(start);
+    for (var i = start; i < start + STEP; i++) {
+      if (i < params.shape.x) { y[i] = map(readA(i, at), readB(i, at)); }
+      at = next(at);
+    }
   }
 }
 
-// A thread per element or vec4 of the result.
+// A thread per STEP elements or vec4s of the result.
 @compute @workgroup_size(THREADS)
 fn backwardA(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  for (var i = gid.x; i < params.shape.x; i += groups.x * THREADS) {
-    da[i] = dy[i] * slopeA(readA(i), readB(i));
+  for (var start = gid.x * STEP; start < params.shape.x; start += groups.x * THREADS * STEP) {
+    var at = coordinates(start);
+    for (var i = start; i < start + STEP; i++) {
+      if (i < params.shape.x) { da[i] = dy[i] * slopeA(readA(i, at), readB(i, at)); }
+      at = next(at);
+    }
   }
 }
 
-// A thread per element or vec4 of the result.
+// A thread per STEP elements or vec4s of the result.
 @compute @workgroup_size(THREADS)
 fn backwardB(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  for (var i = gid.x; i < params.shape.x; i += groups.x * THREADS) {
-    db[i] = dy[i] * slopeB(readA(i), readB(i));
+  for (var start = gid.x * STEP; start < params.shape.x; start += groups.x * THREADS * STEP) {
+    var at = coordinates(start);
+    for (var i = start; i < start + STEP; i++) {
+      if (i < params.shape.x) { db[i] = dy[i] * slopeB(readA(i, at), readB(i, at)); }
+      at = next(at);
+    }
   }
 }

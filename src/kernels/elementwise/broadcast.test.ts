@@ -189,11 +189,47 @@ test.each([
     [4, 4, 2, 2, 3, 1, 4, 4],
     [4, 1, 2, 1, 3, 2, 1, 4],
   ],
-  [[65, 66], [66]],
 ])("%s and %s, four at a time", (a, b) => onEveryDevice((device) => checkPair(a, b, device)));
+
+// As many, not a multiple of four of them innermost: in steps of eight on software adapters.
+test.each<[Shape, Shape]>([
+  [[4099], [4099]],
+  [[4099], []],
+  [[65, 66], [66]],
+  [
+    [73, 57],
+    [73, 1],
+  ],
+  [
+    [1, 1367],
+    [3, 1],
+  ],
+  [
+    [11, 13, 31],
+    [11, 1, 31],
+  ],
+  [
+    [11, 13, 31],
+    [1, 13, 1],
+  ],
+  [
+    [5, 7, 11, 13],
+    [5, 1, 11, 1],
+  ],
+  [
+    [5, 7, 11, 13],
+    [7, 1, 13],
+  ],
+  [
+    [3, 5, 1, 23, 1, 3],
+    [2, 1, 7, 1],
+  ],
+])("%s and %s, in steps", (a, b) => onEveryDevice((device) => checkPair(a, b, device)));
 
 test.each([
   [[64, 64], [64], [64, 1]],
   [[64, 1], [64, 64], []],
   [[1, 64], [], [80, 1]],
-])("%s, %s and %s, four at a time", (c, a, b) => onEveryDevice((device) => checkTriple(c, a, b, device)));
+  [[71, 59], [59], [71, 1]],
+  [[4099], [4099], []],
+])("%s, %s and %s, many", (c, a, b) => onEveryDevice((device) => checkTriple(c, a, b, device)));

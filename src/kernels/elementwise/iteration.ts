@@ -1,15 +1,21 @@
 /**
- * How elementwise kernels walk tensors: one element per thread, or four where there are many of them and their number is a
- * multiple of four; and where they read operands that were stretched to the result's shape.
+ * How elementwise kernels walk tensors: in vec4s where there are many elements and their number is a multiple of four, else
+ * one by one; and where they read operands that were stretched to the result's shape.
  */
 import type { Device } from "../../gpu/device.ts";
-import { ceilDiv } from "../../gpu/kernel.ts";
+import { ceilDiv, STEP } from "../../gpu/kernel.ts";
 import { broadcastStrides, collapse, type Shape, sizeOf } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { expand } from "../view/expand.ts";
 
-/** Elements per thread. */
+/** Elements that are read and written at once. */
 export type Width = 1 | 4;
+
+export interface Pace {
+  readonly width: Width;
+  /** How many of these a thread takes at a time, which are neighbours. */
+  readonly step: number;
+}
 
 const THREADS = 64;
 const MAX_DIMENSIONS = 4;
@@ -21,13 +27,18 @@ const WHOLE = 0;
 const SINGLE = 1;
 const STRIDED = 2;
 
-/** The width for a tensor of `size` elements that is read and written in order. */
-export function widthFor(device: Device, size: number): Width {
-  return device.kind === "webgpu" && size >= PACKED_FROM && size % 4 === 0 ? 4 : 1;
+/**
+ * The pace for `size` elements that are written in order.
+ *
+ * @param line how many of them are read in order
+ */
+export function paceFor(device: Device, size: number, line = size): Pace {
+  const isPacked = device.kind === "webgpu" && size >= PACKED_FROM && line % 4 === 0;
+  return isPacked ? { width: 4, step: 1 } : { width: 1, step: STEP[device.family] };
 }
 
-export function groupsFor(size: number, width: Width): number {
-  return ceilDiv(size / width, THREADS);
+export function groupsFor(size: number, { width, step }: Pace): number {
+  return ceilDiv(size, THREADS * width * step);
 }
 
 /** The WGSL type of `width` elements of `type`. */
@@ -90,10 +101,11 @@ function iterate(operands: readonly Tensor[], shape: Shape): Iteration | null {
   const rank = merged.shape.length;
   if (rank > MAX_DIMENSIONS) return null;
   // The innermost stride of an operand is 1, or 0 where it is stretched.
-  const width = (merged.shape.at(-1) ?? 1) % 4 === 0 ? widthFor(operands[0]!.device, size) : 1;
+  const pace = paceFor(operands[0]!.device, size, merged.shape.at(-1) ?? 1);
+  const { width } = pace;
   const packed = merged.strides.map((strides) => width === 4 && strides.at(-1) === 1);
   const params: Record<string, number[]> = { shape: outermostFirst(merged.shape) };
-  const constants: Record<string, number> = { RANK: rank };
+  const constants: Record<string, number> = { RANK: rank, STEP: pace.step };
   params.shape![0] = size / width;
   if (rank > 1) params.shape![MAX_DIMENSIONS - 1]! /= width;
   for (const [k, x] of operands.entries()) {
@@ -103,7 +115,7 @@ function iterate(operands: readonly Tensor[], shape: Shape): Iteration | null {
     params[`${letter}Strides`] = packed[k] ? strides.map((stride) => Math.ceil(stride / 4)) : strides;
     constants[`${letter.toUpperCase()}_ACCESS`] = x.size === size ? WHOLE : x.size === 1 ? SINGLE : STRIDED;
   }
-  return { width, packed, groups: groupsFor(size, width), params, constants };
+  return { width, packed, groups: groupsFor(size, pace), params, constants };
 }
 
 // The outermost dimension in component x, the others aligned at w: [r] -> r___, [p, r] -> p__r, [p, q, r] -> p_qr.

@@ -18,14 +18,21 @@ override C_ACCESS: u32;
 @group(0) @binding(3) var<storage, read_write> y: array<V>;
 
 const THREADS = 64u;
+override STEP: u32; // neighbours that a thread takes at a time
 
-// A thread per element or vec4 of the result.
+// A thread per STEP elements or vec4s of the result.
 @compute @workgroup_size(THREADS)
 fn forward(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  for (var i = gid.x; i < params.shape.x; i += groups.x * THREADS) {
-    let condition = U(a[offset(i, A_ACCESS, params.aStrides)]);
-    let first = V(b[offset(i, B_ACCESS, params.bStrides)]);
-    let second = V(c[offset(i, C_ACCESS, params.cStrides)]);
-    y[i] = map(condition, first, second);
+  for (var start = gid.x * STEP; start < params.shape.x; start += groups.x * THREADS * STEP) {
+    var at = coordinates(start);
+    for (var i = start; i < start + STEP; i++) {
+      if (i < params.shape.x) {
+        let condition = U(a[offset(i, at, A_ACCESS, params.aStrides)]);
+        let first = V(b[offset(i, at, B_ACCESS, params.bStrides)]);
+        let second = V(c[offset(i, at, C_ACCESS, params.cStrides)]);
+        y[i] = map(condition, first, second);
+      }
+      at = next(at);
+    }
   }
 }

@@ -9,7 +9,7 @@ import { empty, type Tensor } from "../../tensor/tensor.ts";
 import { cast } from "../cast/cast.ts";
 import { zerosLike } from "../creation/creation.ts";
 import { MATH } from "../lib/lib.ts";
-import { groupsFor, lift, vectorOf, type Width, widthFor } from "./iteration.ts";
+import { groupsFor, lift, paceFor, vectorOf, type Width } from "./iteration.ts";
 
 export interface UnaryOp {
   readonly name: string;
@@ -89,12 +89,19 @@ function run(
   p: number,
   q: number,
 ): void {
-  const width = widthFor(device, size);
+  const pace = paceFor(device, size);
+  const { width, step } = pace;
   const key = `${op.name} ${dtype} ${width}`;
   let kernel = kernels.get(key);
   if (!kernel) kernels.set(key, (kernel = declareKernel(op, dtype, width)));
   const pointwise = isFloat(dtype) && !op.result ? pointwiseOf(op)[entry] : undefined;
-  dispatch(kernel, entry, { bind, params: { size: size / width, p, q }, groups: groupsFor(size, width), pointwise });
+  dispatch(kernel, entry, {
+    bind,
+    params: { size: size / width, p, q },
+    constants: { STEP: step },
+    groups: groupsFor(size, pace),
+    pointwise,
+  });
 }
 
 const pointwise = new Map<UnaryOp, Record<"forward" | "backward", Pointwise>>();

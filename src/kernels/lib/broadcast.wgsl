@@ -25,8 +25,26 @@ fn coordinates(i: u32) -> vec4u {
   return at;
 }
 
-fn offset(i: u32, access: u32, strides: vec4u) -> u32 {
+// The coordinates of the iteration after that at `at`.
+fn next(at: vec4u) -> vec4u {
+  if (RANK < 2u) { return at + vec4u(1u, 0u, 0u, 0u); }
+  var to = at + vec4u(0u, 0u, 0u, 1u);
+  if (to.w < params.shape.w) { return to; }
+  to.w = 0u;
+  if (RANK < 3u) { return to + vec4u(1u, 0u, 0u, 0u); }
+  to.z += 1u;
+  if (to.z < params.shape.z) { return to; }
+  to.z = 0u;
+  if (RANK < 4u) { return to + vec4u(1u, 0u, 0u, 0u); }
+  to.y += 1u;
+  if (to.y < params.shape.y) { return to; }
+  to.y = 0u;
+  return to + vec4u(1u, 0u, 0u, 0u);
+}
+
+// Where an operand is read in iteration i, which is at `at`.
+fn offset(i: u32, at: vec4u, access: u32, strides: vec4u) -> u32 {
   if (access == WHOLE) { return i; }
   if (access == SINGLE) { return 0u; }
-  return dot(coordinates(i), strides);
+  return dot(at, strides);
 }
