@@ -15,6 +15,7 @@ const OUTERMOST = "the outermost coordinate is what remains: below its size, so 
 const OVERLAPPING_RUNS = "a run that goes on computes elements of the next ones too, to the same values";
 const WIDER_RANGE = "what is looked at more counts nothing";
 const ABOVE_NAN = "nothing is above NaN here, but WGSL lets compilers assume that there is none";
+const NO_COLUMNS = "a tile of columns past the last stores nothing";
 const LAST_COMPONENT = "WebGPU bounds the index of a vector to its last component";
 
 export const equivalents: readonly Equivalent[] = [
@@ -27,6 +28,69 @@ export const equivalents: readonly Equivalent[] = [
   { line: "windowsOver(column, 1u)", becomes: "windowsOver(column, 2u)", reason: LAST_COMPONENT },
   { line: "isInside(columns, k, 1u)", becomes: "isInside(columns, k, 2u)", reason: LAST_COMPONENT },
   { line: "terms(column, 1u)", becomes: "terms(column, 2u)", reason: LAST_COMPONENT },
+  {
+    file: "src/kernels/attention/attention-gpu.wgsl",
+    fn: "columnTiles",
+    line: "8u * BLOCKS - 1u)",
+    becomes: "8u * BLOCKS)",
+    reason: NO_COLUMNS,
+  },
+  {
+    file: "src/kernels/attention/attention-gpu.wgsl",
+    fn: "columnTiles",
+    line: "(fours + 8u * BLOCKS - 1u) /",
+    becomes: "(fours + 9u * BLOCKS - 1u) /",
+    reason: NO_COLUMNS,
+  },
+  {
+    file: "src/kernels/attention/attention-gpu.wgsl",
+    fn: "columnTiles",
+    line: "1u) / (8u",
+    becomes: "1u) * (8u",
+    reason: NO_COLUMNS,
+  },
+  {
+    file: "src/kernels/attention/attention-gpu.wgsl",
+    fn: "scoresOf",
+    line: "if (columns < DEPTH / 4u) {",
+    becomes: "if (true) {",
+    reason: "a staged tile has room for 32 columns, of which the products read DEPTH",
+  },
+  {
+    file: "src/kernels/attention/attention-gpu.wgsl",
+    fn: "rowOf",
+    line: "r < 4u",
+    becomes: "r <= 4u",
+    reason: "no row of a thread is its fifth",
+  },
+  {
+    file: "src/kernels/attention/attention-gpu.wgsl",
+    fn: "noteKeys",
+    line: "vec4u(1)",
+    becomes: "vec4u(2)",
+    reason: "any number but 0 says that a key was seen",
+  },
+  {
+    file: "src/kernels/attention/attention-gpu.wgsl",
+    fn: "noteKeys",
+    line: "i < 4u",
+    becomes: "i <= 4u",
+    reason: LAST_COMPONENT,
+  },
+  {
+    file: "src/kernels/attention/attention-gpu.wgsl",
+    fn: "scoreGradient",
+    line: "s <= vec4f(HIDDEN)",
+    becomes: "s < vec4f(HIDDEN)",
+    reason: "what is hidden has been set to LOWEST, so that no score is HIDDEN itself",
+  },
+  {
+    file: "src/kernels/attention/attention-gpu.wgsl",
+    fn: "backwardKeyValue",
+    line: "query < end",
+    becomes: "query <= end",
+    reason: "the queries past the end are hidden, and add 0",
+  },
   {
     file: "src/kernels/attention/attention-software.wgsl",
     fn: "putLine",
