@@ -893,6 +893,13 @@ export const equivalents: readonly Equivalent[] = [
   },
   {
     file: "src/kernels/recurrent/recurrent-software.wgsl",
+    fn: "unlessFaded",
+    line: "abs(x) < vec4f(",
+    becomes: "abs(x) <= vec4f(",
+    reason: "where a gradient counts as faded is a choice, to the one number at the bound",
+  },
+  {
+    file: "src/kernels/recurrent/recurrent-software.wgsl",
     fn: "backward",
     line: "if (GROUPS == 4u) {",
     becomes: "if (true) {",

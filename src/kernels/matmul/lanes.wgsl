@@ -16,7 +16,10 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
   let tiles = countTiles(LANES * ROWS, LANES * 4u);
   for (var t = wid.x; t < tiles; t += groups.x) {
     let tile = findTile(t, LANES * ROWS, LANES * 4u);
-    let row = tile.row + ROWS * lane;
+    // The last tile takes one row per lane if that is enough.
+    let isShort = params.m - tile.row <= LANES;
+    let perLane = select(ROWS, 1u, isShort);
+    let row = tile.row + perLane * lane;
     let col = tile.col + 4u * lane;
     // sums0 is of the first row of each lane, and so on.
     var sums0 = Sums();
@@ -28,7 +31,7 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
       if (step == steps) { break; }
       let k = tile.begin + 4u * step;
       let right = blockOfB(tile, k, col);
-      if (ROWS == 4u) {
+      if (ROWS == 4u && !isShort) {
         let rows = transpose(blockOfA(tile, row, k));
         addProducts(&sums0, rows[0], right);
         addProducts(&sums1, rows[1], right);
@@ -51,7 +54,7 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
     let rows = min(LANES * ROWS, params.m - tile.row);
     for (var r = 0u; r < FOREVER; r++) {
       if (r == rows) { break; }
-      store(tile.y, tile.row + r, col, sums[r % ROWS * LANES + r / ROWS]);
+      store(tile.y, tile.row + r, col, sums[r % perLane * LANES + r / perLane]);
     }
   }
 }

@@ -11,16 +11,20 @@ var<immediate> params: Params;
 
 override WG: u32 = 64; // one subgroup on software adapters
 
-// A workgroup per line.
+// A thread per line.
 @compute @workgroup_size(WG)
-fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u,
-           @builtin(local_invocation_index) thread: u32) {
-  for (var line = wid.x; line < params.lines; line += groups.x) {
+fn forward(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  for (var line = gid.x; line < params.lines; line += groups.x * WG) {
     let first = line * params.length;
-    for (var q = thread; q < params.quads; q += WG) {
+    let whole = params.length / 4u;
+    for (var q = 0u; q < whole; q++) {
       let i = first + 4u * q;
-      let isInLine = 4u * q + vec4u(0, 1, 2, 3) < vec4u(params.length);
-      y[line * params.quads + q] = select(vec4f(), vec4f(x[i], x[i + 1u], x[i + 2u], x[i + 3u]), isInLine);
+      y[line * params.quads + q] = vec4f(x[i], x[i + 1u], x[i + 2u], x[i + 3u]);
+    }
+    if (whole < params.quads) {
+      var rest = vec4f();
+      for (var j = 0u; j < params.length % 4u; j++) { rest[j] = x[first + 4u * whole + j]; }
+      y[line * params.quads + whole] = rest;
     }
   }
 }

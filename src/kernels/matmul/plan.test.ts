@@ -20,6 +20,9 @@ test("few rows get low tiles, and few columns are computed as rows", () => {
   expect(plan(64, 16)).toMatchObject({ isTurned: true, constants: { ROWS: 2 }, write: "scalar", tile: [16, 32] });
   expect(plan(64, 17).isTurned).toBe(false);
   expect(plan(8, 16).isTurned).toBe(false);
+  expect(plan(256, 65).isTurned).toBe(true);
+  expect(plan(256, 95).isTurned).toBe(false);
+  expect(plan(65, 256).isTurned).toBe(false);
 });
 
 test("operands whose lines are no multiple of four long are packed on software adapters, read one by one on GPUs", () => {
@@ -27,22 +30,22 @@ test("operands whose lines are no multiple of four long are packed on software a
     const { packA, packB } = planProduct(software, shape);
     return [packA, packB, planProduct(gpu, shape).read];
   };
-  expect(plans(product(33, 36, 32))).toEqual([false, false, "vec4"]);
-  expect(plans(product(32, 36, 33))).toEqual([true, false, "scalar"]);
-  expect(plans(product(32, 33, 36))).toEqual([false, true, "scalar"]);
-  expect(plans(product(32, 36, 33, { transposeA: true }))).toEqual([false, false, "vec4"]);
-  expect(plans(product(33, 36, 33, { transposeA: true }))).toEqual([true, false, "scalar"]);
-  expect(plans(product(7, 36, 33, { transposeA: true }))).toEqual([false, false, "scalar"]);
-  expect(plans(product(32, 33, 36, { transposeB: true }))).toEqual([false, false, "vec4"]);
-  expect(plans(product(32, 33, 35, { transposeB: true }))).toEqual([true, true, "scalar"]);
+  expect(plans(product(33, 60, 32))).toEqual([false, false, "vec4"]);
+  expect(plans(product(32, 60, 33))).toEqual([true, false, "scalar"]);
+  expect(plans(product(32, 63, 36))).toEqual([false, true, "scalar"]);
+  expect(plans(product(32, 60, 33, { transposeA: true }))).toEqual([false, false, "vec4"]);
+  expect(plans(product(33, 60, 33, { transposeA: true }))).toEqual([true, false, "scalar"]);
+  expect(plans(product(7, 60, 33, { transposeA: true }))).toEqual([false, false, "scalar"]);
+  expect(plans(product(32, 63, 36, { transposeB: true }))).toEqual([false, false, "vec4"]);
+  expect(plans(product(32, 63, 35, { transposeB: true }))).toEqual([true, true, "scalar"]);
   expect(plans(product(64, 3, 36))).toEqual([false, false, "scalar"]); // turned
 });
 
 test("the result is written by fours where its rows allow it", () => {
   const write = (n: number) =>
     [software, gpu].map((d) => planProduct(d, product(64, n, 64, { transposeB: true })).write);
-  expect(write(36)).toEqual(["vec4", "vec4"]);
-  expect(write(35)).toEqual(["scalar", "scalar"]);
+  expect(write(60)).toEqual(["vec4", "vec4"]);
+  expect(write(59)).toEqual(["scalar", "scalar"]);
 });
 
 test("a long k is cut where the tiles are few, into parts that are a multiple of 16 long", () => {

@@ -51,11 +51,11 @@ export function planProduct(
 }
 
 function planLanes(shape: ProductShape): ProductPlan {
-  // Few columns would leave most lanes idle; few rows do not.
-  const isTurned = shape.n <= 2 * LANES && shape.m > shape.n;
+  // Lanes past the last column are idle; rows past the last cost less.
+  const isTurned = lanesTime(shape.n, shape.m) < 0.85 * lanesTime(shape.m, shape.n);
   const computed = isTurned ? turn(shape) : shape;
   const { m, n } = computed;
-  const rows = m <= LANES ? 1 : m <= 2 * LANES ? 2 : 4;
+  const rows = rowsPerLane(m);
   const odd = oddOperands(computed);
   const tile = [LANES * rows, LANES * 4] as const;
   return {
@@ -70,6 +70,20 @@ function planLanes(shape: ProductShape): ProductPlan {
     packB: odd.b,
     ...split(computed, tile, { workgroups: 16, chunk: 512 }),
   };
+}
+
+function rowsPerLane(m: number): 1 | 2 | 4 {
+  return m <= LANES ? 1 : m <= 2 * LANES ? 2 : 4;
+}
+
+// What a tile takes, relative to one of four rows per lane. The last takes one row per lane if that is enough.
+const TILE_TIME = { 1: 0.4, 2: 0.6, 4: 1 } as const;
+
+function lanesTime(m: number, n: number): number {
+  const rows = rowsPerLane(m);
+  const rest = m % (LANES * rows);
+  const down = Math.floor(m / (LANES * rows)) * TILE_TIME[rows];
+  return (down + (rest === 0 ? 0 : TILE_TIME[rest <= LANES ? 1 : rows])) * Math.ceil(n / (4 * LANES));
 }
 
 function planTiles(shape: ProductShape): ProductPlan {

@@ -212,7 +212,11 @@ function pack(operand: Operand, scratch: Tensor[]): Operand {
   const quads = ceilDiv(length, 4);
   const y = empty([lines, 4 * quads], { device: x.device });
   scratch.push(y);
-  dispatch(packKernel, "forward", { bind: { x, y }, params: { lines, length, quads }, groups: lines });
+  dispatch(packKernel, "forward", {
+    bind: { x, y },
+    params: { lines, length, quads },
+    groups: ceilDiv(lines, x.device.subgroupSize),
+  });
   return { ...operand, x: y, pitch: 4 * quads };
 }
 
