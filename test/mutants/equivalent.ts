@@ -24,6 +24,7 @@ export const equivalents: readonly Equivalent[] = [
   { line: "if (lane == 0u) {", becomes: "if (lane != 0u) {", reason: EVERY_LANE },
   { line: "if (lane == 0u) {", becomes: "if (!(lane == 0u)) {", reason: EVERY_LANE },
   { line: "min(first + params.run,", becomes: "min(first + params.lines,", reason: OVERLAPPING_RUNS },
+  { line: "i < start + STEP", becomes: "i <= start + STEP", reason: OVERLAPPING_RUNS },
   { line: "window(column, 1u)", becomes: "window(column, 2u)", reason: LAST_COMPONENT },
   { line: "windowsOver(column, 1u)", becomes: "windowsOver(column, 2u)", reason: LAST_COMPONENT },
   { line: "isInside(columns, k, 1u)", becomes: "isInside(columns, k, 2u)", reason: LAST_COMPONENT },
