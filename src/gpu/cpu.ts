@@ -6,6 +6,7 @@ import type { Device, ElementType, Memory, MemoryUse, Storage } from "./device.t
 import { TilegradError } from "./errors.ts";
 import { INDEX_ERROR_WORDS, indexError } from "./index-error.ts";
 import type { Dispatch, Kernel, ReferenceArray } from "./kernel.ts";
+import { UNTUNED } from "./tuning.ts";
 import type { WgslEntry } from "./wgsl.ts";
 
 class CpuMemory implements Memory {
@@ -24,6 +25,7 @@ export class CpuDevice implements Device {
   readonly kind = "cpu";
   readonly family = "gpu";
   readonly subgroupSize = 0;
+  readonly tuning = UNTUNED;
   readonly name: string;
   readonly wordBytes: number;
   readonly maxStorageBytes = 2 ** 32;

@@ -6,6 +6,7 @@
  */
 import { DisposedError } from "./errors.ts";
 import type { Dispatch, Family, Kernel, ReferenceArray } from "./kernel.ts";
+import type { Tuning } from "./tuning.ts";
 
 export type ElementType = "f32" | "i32" | "u32";
 
@@ -34,6 +35,8 @@ export interface Device {
   readonly family: Family;
   /** Lanes per subgroup; 0 where there are none, or their number varies. */
   readonly subgroupSize: number;
+  /** Which kernels were measured best. */
+  readonly tuning: Tuning;
   /** Bytes per element. */
   readonly wordBytes: number;
   /** The largest storage that can be allocated, in bytes. */

@@ -16,6 +16,7 @@ import { type Pipeline, PipelineCache, packParams } from "./pipelines.ts";
 import { platform } from "./platform.ts";
 import { Profiler, type TimedDispatch } from "./profiler.ts";
 import { type Range, type RecordedDispatch, Recording } from "./recording.ts";
+import { type Tuning, UNTUNED } from "./tuning.ts";
 import type { Access } from "./wgsl.ts";
 
 export interface WebGpuOptions {
@@ -59,6 +60,7 @@ export class WebGpuDevice implements Device {
   /** Workgroups per dispatch at most. */
   maxGroups: number;
   family: Family;
+  tuning: Tuning = UNTUNED;
   /** Dispatches and submits since the start, for benchmarks. */
   readonly counters = { dispatches: 0, submits: 0 };
 

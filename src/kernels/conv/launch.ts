@@ -4,7 +4,7 @@ import { empty, type Tensor } from "../../tensor/tensor.ts";
 import { countTiles } from "../matmul/plan.ts";
 import { slideReference, weightReference } from "./conv.reference.ts";
 import { type Axis, backwardAxes, extentOf, forwardAxis, type Geometry } from "./geometry.ts";
-import { type ConvPlan, foldOf, type ProductPlan, planParts, planSlide, planWeight } from "./plan.ts";
+import { type ConvPlan, foldOf, type Parts, type ProductPlan, planSlide, planWeight } from "./plan.ts";
 
 const THREADS = 64;
 
@@ -57,7 +57,7 @@ export function backwardWeight(x: Tensor, y: Tensor, geometry: Geometry): Tensor
   const { groups, ci, co, kernel } = geometry;
   const out = empty([groups * co, ci, ...kernel], { device: x.device });
   const plan = planWeight(x.device, geometry);
-  if (plan.kernel === "direct") weightDirect(x, y, out, geometry);
+  if (plan.kernel === "direct") weightDirect(plan, x, y, out, geometry);
   else weightProduct(plan, x, y, out, geometry);
   return out;
 }
@@ -196,13 +196,9 @@ function slideProduct(plan: ProductPlan, given: Slide, image: Image, vertical: A
 
 const weightDirectKernel = loadKernel(new URL("./weight-direct.wgsl", import.meta.url), { reference: weightReference });
 
-function weightDirect(x: Tensor, y: Tensor, out: Tensor, geometry: Geometry): void {
+function weightDirect({ splits, chunk }: Parts, x: Tensor, y: Tensor, out: Tensor, geometry: Geometry): void {
   const { n, groups, ci, co, size, outSize, kernel, stride, pad, dilation } = geometry;
-  const { device } = x;
-  const positions = n * outSize[0] * outSize[1];
-  const { splits, chunk } =
-    device.kind === "cpu" ? { splits: 1, chunk: positions } : planParts("direct", device.family, out.size, positions);
-  const parts = splits === 1 ? out : empty([splits, out.size], { device });
+  const parts = splits === 1 ? out : empty([splits, out.size], { device: x.device });
   dispatch(weightDirectKernel, "forward", {
     bind: { source: x, y, parts },
     params: {
@@ -235,7 +231,7 @@ function weightDirect(x: Tensor, y: Tensor, out: Tensor, geometry: Geometry): vo
 
 const packLinesKernel = loadKernel(new URL("../matmul/pack.wgsl", import.meta.url), { reference: {} });
 
-function weightProduct(plan: ProductPlan, x: Tensor, y: Tensor, out: Tensor, geometry: Geometry): void {
+function weightProduct(plan: ProductPlan & Parts, x: Tensor, y: Tensor, out: Tensor, geometry: Geometry): void {
   const { n, groups, ci, co, outSize } = geometry;
   const { device } = x;
   const axes = [forwardAxis(geometry, 0), forwardAxis(geometry, 1)] as const;
@@ -247,7 +243,7 @@ function weightProduct(plan: ProductPlan, x: Tensor, y: Tensor, out: Tensor, geo
   const position = 4 * image.quads;
   const columns = tapRows * steps.tapCols * position;
   const tiles = countTiles(co, columns, plan.tile) * groups;
-  const { splits, chunk } = planParts(plan.kernel, device.family, tiles, n * planeQuads);
+  const { splits, chunk } = plan;
   const parts = empty([splits, groups * co, columns], { device });
   dispatch(weightKernels[plan.kernel], "forward", {
     bind: { image: image.packed, y: lines, parts },

@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
+import { UNTUNED } from "../../gpu/tuning.ts";
 import type { Geometry } from "./geometry.ts";
-import { foldOf, planParts, planSlide, planWeight } from "./plan.ts";
+import { cutSum, foldOf, planSlide, planWeight } from "./plan.ts";
 
-const software = { kind: "webgpu", family: "software", subgroupSize: 8 } as const;
-const gpu = { kind: "webgpu", family: "gpu", subgroupSize: 32 } as const;
+const software = { kind: "webgpu", family: "software", subgroupSize: 8, tuning: UNTUNED } as const;
+const gpu = { kind: "webgpu", family: "gpu", subgroupSize: 32, tuning: UNTUNED } as const;
 
 // Images of 14 x 14 and kernels of 3 x 3.
 function conv(ci: number, co: number, rest: Partial<Geometry> = {}): Geometry {
@@ -74,12 +75,16 @@ test("few channels take the taps of a row with them", () => {
 });
 
 test("a weight's gradient is cut into parts that fill the device, and are neither short nor long", () => {
-  expect(planParts("lanes", "software", 2, 3136)).toEqual({ splits: 8, chunk: 392 });
-  expect(planParts("lanes", "software", 18, 1000)).toEqual({ splits: 1, chunk: 1000 });
-  expect(planParts("lanes", "software", 18, 3136)).toEqual({ splits: 4, chunk: 784 }); // for its accuracy
-  expect(planParts("tiles", "gpu", 10, 12800)).toEqual({ splits: 25, chunk: 512 });
-  expect(planParts("direct", "software", 288, 12544)).toEqual({ splits: 4, chunk: 3136 });
-  expect(planParts("direct", "gpu", 288, 12544)).toEqual({ splits: 56, chunk: 224 });
-  expect(planParts("direct", "gpu", 288, 10)).toEqual({ splits: 1, chunk: 10 });
-  expect(planParts("direct", "gpu", 0, 0)).toEqual({ splits: 1, chunk: 0 });
+  expect(cutSum("lanes", 8, 3136)).toEqual({ splits: 8, chunk: 392 });
+  expect(cutSum("lanes", 8, 1000)).toEqual({ splits: 7, chunk: 143 });
+  expect(cutSum("lanes", 1, 1000)).toEqual({ splits: 1, chunk: 1000 });
+  expect(cutSum("lanes", 1, 3136)).toEqual({ splits: 4, chunk: 784 }); // for its accuracy
+  expect(cutSum("direct", 3, 12544)).toEqual({ splits: 4, chunk: 3136 });
+  expect(cutSum("direct", 1, 10)).toEqual({ splits: 1, chunk: 10 });
+  expect(cutSum("direct", 1, 0)).toEqual({ splits: 1, chunk: 0 });
+  const parts = (device: typeof software | typeof gpu, geometry: Geometry) => planWeight(device, geometry).splits;
+  expect(parts(software, conv(32, 32))).toBe(4); // 9 tiles
+  expect(parts(software, conv(4, 32, { n: 32 }))).toBe(8); // 2 tiles
+  expect(parts(gpu, conv(32, 32))).toBe(24); // 9 tiles
+  expect(parts(gpu, conv(32, 1))).toBe(56); // element by element, 288 of them
 });

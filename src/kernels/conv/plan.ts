@@ -1,10 +1,10 @@
-/** The choice of kernels for a convolution: pure functions of the device and the sizes. */
+/** The choice of kernels for a convolution: pure functions of the device, with what was measured on it, and the sizes. */
 import type { Device } from "../../gpu/device.ts";
-import type { Family } from "../../gpu/kernel.ts";
-import { tileSize } from "../matmul/plan.ts";
+import { bucketSize, bucketSizes, type Choice, withDifferentPlans } from "../../gpu/tuning.ts";
+import { countTiles, TILES, tileSize } from "../matmul/plan.ts";
 import type { Geometry } from "./geometry.ts";
 
-type Chooser = Pick<Device, "kind" | "family" | "subgroupSize">;
+type Chooser = Pick<Device, "kind" | "family" | "subgroupSize" | "tuning">;
 
 /** A matrix product: `lanes` for software adapters, `tiles` for GPUs. */
 export interface ProductPlan {
@@ -23,12 +23,28 @@ export interface Parts {
   readonly chunk: number;
 }
 
+export type WeightPlan = ConvPlan & Parts;
+
+/** What is computed: y, x's gradient (or a transposed convolution), or the weight's. */
+export type Direction = "forward" | "backwardInput" | "backwardWeight";
+
+/** What a plan follows from. */
+export type SlideChoice = { readonly kernel: "direct" } | { readonly kernel: "lanes" } | TilesChoice;
+
+type TilesChoice = { readonly kernel: "tiles"; readonly tile: number; readonly blocks: number };
+
+/** For a weight's gradient: also the parts of its sum, which are more or fewer where these would be too long or too short. */
+export type WeightChoice = SlideChoice & { readonly parts: number };
+
 // The lanes kernels are written for this many.
 const LANES = 8;
 // A product for software adapters wastes this many multiplications before it is slower than going element by element, a GPU's fewer.
 const WASTE = { software: 16, gpu: 8 } as const;
 // Below this many multiplications, packing the operands takes longer.
 const FEW_PRODUCTS = 8192;
+const PARTS = [1, 4, 16, 64, 256] as const;
+// More parts than for this many times what fills a device have nothing left to win.
+const MOST_WORK_BY_FILL = 4;
 
 /**
  * How many taps of a window's row stand beside each other as channels: all, where there are so few channels that filling
@@ -39,11 +55,87 @@ export function foldOf(channels: number, taps: number): number {
 }
 
 /**
- * Chooses the kernel for y from x, or for x's gradient from y's.
+ * Chooses the kernel for y from x, or for x's gradient from y's: what was measured best for such sizes, else by a heuristic.
  *
  * @param isBackward whether it is x's gradient
  */
 export function planSlide(device: Chooser, geometry: Geometry, isBackward: boolean): ConvPlan {
+  const measured = measuredFor(device, geometry, isBackward ? "backwardInput" : "forward");
+  return planOf(measured && fits(device, measured) ? measured : chooseSlide(device, geometry, isBackward));
+}
+
+/** Chooses the kernel for a weight's gradient, and the parts of its sum. */
+export function planWeight(device: Chooser, geometry: Geometry): WeightPlan {
+  const { n, outSize } = geometry;
+  // The cpu device runs the definition.
+  if (device.kind === "cpu") return { kernel: "direct", splits: 1, chunk: n * outSize[0] * outSize[1] };
+  const measured = measuredFor(device, geometry, "backwardWeight");
+  const choice = measured && fitsWeight(device, geometry, measured) ? measured : chooseWeight(device, geometry);
+  return weightPlanOf(choice, geometry);
+}
+
+function measuredFor(device: Chooser, geometry: Geometry, direction: Direction): Choice | undefined {
+  return device.tuning.size > 0 ? device.tuning.get(convBucket(geometry, direction)) : undefined;
+}
+
+/**
+ * The name that a convolution shares with those that one measurement speaks for.
+ *
+ * @example
+ * "conv forward 64x32x64 of 3x3 at 14x16" // images, channels of x and y, the kernel, the size of y: up to there
+ * "conv backwardWeight 8x1x1 of 3x3 at 16x16 g64 s2x2 d2x1" // groups, strides, dilations
+ */
+export function convBucket(geometry: Geometry, direction: Direction): string {
+  const { n, groups, ci, co, kernel, outSize, stride, dilation } = geometry;
+  const pair = (letter: string, [vertical, horizontal]: readonly [number, number]) =>
+    vertical === 1 && horizontal === 1 ? "" : ` ${letter}${vertical}x${horizontal}`;
+  return [
+    `conv ${direction} ${bucketSizes(n, ci, co)} of ${kernel.join("x")} at ${bucketSizes(...outSize)}`,
+    groups === 1 ? "" : ` g${bucketSize(groups)}`,
+    pair("s", stride),
+    pair("d", dilation),
+  ].join("");
+}
+
+/** The choices that are worth measuring, the heuristic's first. */
+export function slideCandidates(device: Chooser, geometry: Geometry, isBackward: boolean): SlideChoice[] {
+  return withDifferentPlans([chooseSlide(device, geometry, isBackward), ...kernelsOf(device)], planOf);
+}
+
+/** The choices that are worth measuring for a weight's gradient, the heuristic's first. */
+export function weightCandidates(device: Chooser, geometry: Geometry): WeightChoice[] {
+  const all = kernelsOf(device)
+    .flatMap((choice) => PARTS.map((parts) => ({ ...choice, parts })))
+    .filter((choice) => fitsWeight(device, geometry, choice));
+  return withDifferentPlans([chooseWeight(device, geometry), ...all], (choice) => weightPlanOf(choice, geometry));
+}
+
+function kernelsOf(device: Chooser): SlideChoice[] {
+  const direct = { kernel: "direct" } as const;
+  if (device.kind === "cpu") return [direct];
+  if (usesLanes(device)) return [direct, { kernel: "lanes" }];
+  return [direct, ...TILES.map(([tile, blocks]) => ({ kernel: "tiles" as const, tile, blocks }))];
+}
+
+// Whether the kernels can do that: a choice may come from a file, and from other sizes of the bucket.
+function fits(device: Chooser, choice: Choice): choice is SlideChoice {
+  const { kernel, tile, blocks } = choice;
+  return kernelsOf(device).some((known) =>
+    known.kernel === "tiles"
+      ? kernel === "tiles" && known.tile === tile && known.blocks === blocks
+      : known.kernel === kernel,
+  );
+}
+
+function fitsWeight(device: Chooser, geometry: Geometry, choice: Choice): choice is WeightChoice {
+  if (!fits(device, choice)) return false;
+  const { parts } = choice as WeightChoice;
+  if (!Number.isInteger(parts) || parts < 1) return false;
+  const { kernel } = choice;
+  return parts === 1 || parts * workOf(choice, geometry) <= MOST_WORK_BY_FILL * toFill(kernel, device);
+}
+
+function chooseSlide(device: Chooser, geometry: Geometry, isBackward: boolean): SlideChoice {
   const { n, groups, ci, co, kernel, outSize, size } = geometry;
   const [channels, columns] = isBackward ? [co, ci] : [ci, co];
   const waste = (depthOf(channels, kernel[1]) * tiled(columns)) / (channels * kernel[1] * columns);
@@ -51,31 +143,27 @@ export function planSlide(device: Chooser, geometry: Geometry, isBackward: boole
   return choose(device, geometry, waste, { m: columns, n: n * height * width, batches: groups });
 }
 
-/** Chooses the kernel for a weight's gradient. */
-export function planWeight(device: Chooser, geometry: Geometry): ConvPlan {
+function chooseWeight(device: Chooser, geometry: Geometry): WeightChoice {
   const { groups, ci, co, kernel } = geometry;
-  const columns = kernel[0] * depthOf(ci, kernel[1]);
+  const columns = columnsOf(geometry);
   const waste = (tiled(columns) * tiled(co)) / (kernel[0] * kernel[1] * ci * co);
-  return choose(device, geometry, waste, { m: co, n: columns, batches: groups });
+  const choice = choose(device, geometry, waste, { m: co, n: columns, batches: groups });
+  const work = workOf(choice, geometry);
+  return { ...choice, parts: Math.max(Math.floor(toFill(choice.kernel, device) / Math.max(work, 1)), 1) };
 }
 
-/**
- * Cuts the sum of a weight's gradient: enough parts to fill the device, none too short to be worth it, and none so long that
- * its errors add up.
- *
- * @param tiles how many tiles, or for `direct` threads, one part has
- * @param positions the positions of y, over all of the batch, or the vec4s of them
- */
-export function planParts(kernel: ConvPlan["kernel"], family: Family, tiles: number, positions: number): Parts {
-  const wanted = kernel === "direct" ? { software: 1024, gpu: 16384 }[family] : { lanes: 16, tiles: 256 }[kernel];
-  const [shortest, longest] = kernel === "direct" ? [64, 4096] : [128, 1024];
-  const parts = Math.max(
-    Math.min(Math.floor(wanted / Math.max(tiles, 1)), Math.floor(positions / shortest)),
-    Math.ceil(positions / longest),
-    1,
-  );
-  const chunk = Math.ceil(positions / parts);
-  return { splits: Math.max(Math.ceil(positions / Math.max(chunk, 1)), 1), chunk };
+// Workgroups of a product, or threads that go element by element, that fill a device.
+function toFill(kernel: ConvPlan["kernel"], { family }: Chooser): number {
+  return kernel === "direct" ? { software: 1024, gpu: 16384 }[family] : { lanes: 16, tiles: 256 }[kernel];
+}
+
+// As many of them as one part of a weight's gradient has.
+function workOf(choice: SlideChoice, geometry: Geometry): number {
+  const { groups, ci, co, kernel } = geometry;
+  const plan = planOf(choice);
+  return plan.kernel === "direct"
+    ? groups * co * ci * kernel[0] * kernel[1]
+    : countTiles(co, columnsOf(geometry), plan.tile) * groups;
 }
 
 function choose(
@@ -83,17 +171,48 @@ function choose(
   { n, groups, ci, co, outSize, kernel }: Geometry,
   waste: number,
   product: { readonly m: number; readonly n: number; readonly batches: number },
-): ConvPlan {
+): SlideChoice {
   const products = n * groups * ci * co * outSize[0] * outSize[1] * kernel[0] * kernel[1];
-  // The cpu device runs the definition.
-  if (device.kind === "cpu" || products < FEW_PRODUCTS || waste > WASTE[device.family]) {
-    return { kernel: "direct" };
-  }
-  if (device.family === "software" && device.subgroupSize === LANES) {
-    return { kernel: "lanes", constants: {}, tile: [4 * LANES, 4 * LANES] };
-  }
-  const [size, blocks] = tileSize(product);
-  return { kernel: "tiles", constants: { TILE: size, BLOCKS: blocks }, tile: [size, size] };
+  if (device.kind === "cpu" || products < FEW_PRODUCTS || waste > WASTE[device.family]) return { kernel: "direct" };
+  if (usesLanes(device)) return { kernel: "lanes" };
+  const [tile, blocks] = tileSize(product);
+  return { kernel: "tiles", tile, blocks };
+}
+
+function usesLanes({ family, subgroupSize }: Chooser): boolean {
+  return family === "software" && subgroupSize === LANES;
+}
+
+function planOf(choice: SlideChoice): ConvPlan {
+  if (choice.kernel === "direct") return { kernel: "direct" };
+  if (choice.kernel === "lanes") return { kernel: "lanes", constants: {}, tile: [4 * LANES, 4 * LANES] };
+  const { tile, blocks } = choice;
+  return { kernel: "tiles", constants: { TILE: tile, BLOCKS: blocks }, tile: [tile, tile] };
+}
+
+function weightPlanOf(choice: WeightChoice, { n, outSize }: Geometry): WeightPlan {
+  const plan = planOf(choice);
+  const plane = outSize[0] * outSize[1];
+  const positions = n * (plan.kernel === "direct" ? plane : Math.ceil(plane / 4));
+  return { ...plan, ...cutSum(plan.kernel, choice.parts, positions) };
+}
+
+/**
+ * Cuts the sum of a weight's gradient: none of the parts too short to be worth it, and none so long that its errors add up.
+ *
+ * @param wanted parts
+ * @param positions the positions of y, over all of the batch, or for products the vec4s of them
+ */
+export function cutSum(kernel: ConvPlan["kernel"], wanted: number, positions: number): Parts {
+  const [shortest, longest] = kernel === "direct" ? [64, 4096] : [128, 1024];
+  const parts = Math.max(Math.min(wanted, Math.floor(positions / shortest)), Math.ceil(positions / longest), 1);
+  const chunk = Math.ceil(positions / parts);
+  return { splits: Math.max(Math.ceil(positions / Math.max(chunk, 1)), 1), chunk };
+}
+
+// Columns of a weight's gradient as a product: what is packed of x at the taps of a window.
+function columnsOf({ ci, kernel }: Geometry): number {
+  return kernel[0] * depthOf(ci, kernel[1]);
 }
 
 // Channels of the packed image for one row of a window's taps.

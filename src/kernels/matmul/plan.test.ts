@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
+import { UNTUNED } from "../../gpu/tuning.ts";
 import { type ProductShape, planProduct } from "./plan.ts";
 
-const software = { family: "software", subgroupSize: 8 } as const;
-const gpu = { family: "gpu", subgroupSize: 32 } as const;
+const software = { family: "software", subgroupSize: 8, tuning: UNTUNED } as const;
+const gpu = { family: "gpu", subgroupSize: 32, tuning: UNTUNED } as const;
 
 function product(m: number, n: number, k: number, rest: Partial<ProductShape> = {}): ProductShape {
   return { m, n, k, batches: 1, transposeA: false, transposeB: false, ...rest };
@@ -10,7 +11,7 @@ function product(m: number, n: number, k: number, rest: Partial<ProductShape> = 
 
 test("software adapters with eight lanes get the kernel that is written for them", () => {
   expect(planProduct(software, product(64, 64, 64)).kernel).toBe("lanes");
-  expect(planProduct({ family: "software", subgroupSize: 4 }, product(64, 64, 64)).kernel).toBe("tiles");
+  expect(planProduct({ ...software, subgroupSize: 4 }, product(64, 64, 64)).kernel).toBe("tiles");
   expect(planProduct(gpu, product(64, 64, 64)).kernel).toBe("tiles");
 });
 

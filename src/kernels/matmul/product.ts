@@ -35,10 +35,9 @@ const THREADS = 64;
  *
  * @param op names the caller in errors
  * @param keepInput whether to return what the activation is applied to as well
- * @param choose the choice of kernels
  * @throws ShapeError if the batch axes do not broadcast
  */
-export function multiply(op: string, product: Product, keepInput = false, choose = planFor): ProductResult {
+export function multiply(op: string, product: Product, keepInput = false): ProductResult {
   const { a, b, bias, activation } = product;
   const { device } = a;
   const layout = layOut(op, product);
@@ -49,7 +48,7 @@ export function multiply(op: string, product: Product, keepInput = false, choose
   const z = keepInput ? empty(layout.yShape, { device }) : null;
   if (y.size === 0) return { y, z };
 
-  const plan = choose(device, shape);
+  const plan = planFor(device, shape);
   const scratch: Tensor[] = [];
   const operands = plan.isTurned ? [turned(layout.b), turned(layout.a)] : [layout.a, layout.b];
   const left = plan.packA ? pack(operands[0]!, scratch) : operands[0]!;
