@@ -11,6 +11,7 @@ import { PRETRAIN_TEXT_OPTIONS, pretrainTextCommand } from "./pretrain-text.ts";
 import { SetupError, setupVulkan } from "./setup-vulkan.ts";
 import { TRAIN_IMAGE_OPTIONS, trainImageCommand } from "./train-image.ts";
 import { TRAIN_TEXT_OPTIONS, trainTextCommand } from "./train-text.ts";
+import { TUNE_OPTIONS, tuneCommand } from "./tune.ts";
 import { EVAL_OPTIONS, evalCommand, PREDICT_OPTIONS, predictCommand } from "./use-run.ts";
 import { reportCommand, WATCH_OPTIONS, watchCommand } from "./view.ts";
 
@@ -87,6 +88,12 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     help: "what there is to compute on",
     options: DEVICES_OPTIONS,
     run: devicesCommand,
+  },
+  tune: {
+    arguments: "[options]",
+    help: "measure which kernels are fastest on this adapter, and remember them",
+    options: TUNE_OPTIONS,
+    run: tuneCommand,
   },
   setup: {
     arguments: "",

@@ -1,6 +1,7 @@
 /** The engine's host in a browser page. Kernels are inlined by the package build, and collections are the browser's own. */
 
 import type { Platform } from "./platform.ts";
+import { UNTUNED } from "./tuning.ts";
 
 export const browserPlatform: Platform = {
   name: "browser",
@@ -12,6 +13,8 @@ export const browserPlatform: Platform = {
       `tilegrad: ${url} is read from disk; in a browser use the built package, where kernels are inlined`,
     );
   },
+
+  readTuning: () => UNTUNED,
 
   collectGarbage() {},
 

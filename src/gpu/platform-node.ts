@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { Platform } from "./platform.ts";
+import { readTuning } from "./tuning-file-node.ts";
 import { ensureRuntimeFolder, findDriver, loadDriver } from "./vulkan-driver-node.ts";
 
 const DAWN_OPTIONS = [
@@ -40,6 +41,8 @@ export const nodePlatform: Platform = {
   gpu: () => (gpu ??= openGpu()),
 
   readText: (url) => readFileSync(url, "utf8"),
+
+  readTuning,
 
   collectGarbage() {
     if (!collect) {

@@ -6,6 +6,7 @@ import { type Capabilities, findAdapter } from "../gpu/adapter.ts";
 import { CpuDevice } from "../gpu/cpu.ts";
 import type { Device, MemoryUse } from "../gpu/device.ts";
 import { checkOptions, DeviceError } from "../gpu/errors.ts";
+import { platform } from "../gpu/platform.ts";
 import { WebGpuDevice, type WebGpuOptions } from "../gpu/webgpu.ts";
 import { collectBeforeAwait } from "./collector.ts";
 import { expectSync } from "./expect-sync.ts";
@@ -16,12 +17,16 @@ export type DeviceName = "webgpu" | "cpu" | "cpu:f64";
 export interface InitOptions extends WebGpuOptions {
   /** `auto` takes a WebGPU adapter where there is one, else the cpu; the default. */
   device?: "auto" | DeviceName;
+  /** Whether to use what `tilegrad tune` has measured on the adapter; true by default. */
+  tuning?: boolean;
 }
 
 export interface InitResult {
   readonly device: DeviceName;
   /** The adapter and its capabilities, on `webgpu`. */
   readonly adapter: Capabilities | null;
+  /** How many choices of kernels that were measured on the adapter are in use. */
+  readonly tuned: number;
 }
 
 const cpu = new CpuDevice("f32");
@@ -36,14 +41,14 @@ let current: Device | null = null;
  * @throws DeviceError if `device: "webgpu"` was asked for and cannot be had
  */
 export async function init(options: InitOptions = {}): Promise<InitResult> {
-  checkOptions("init", options, ["device", "family", "memoryLimit", "immediates", "maxGroups", "guards"]);
-  const { device = "auto", ...webgpuOptions } = options;
+  checkOptions("init", options, ["device", "family", "memoryLimit", "immediates", "maxGroups", "guards", "tuning"]);
+  const { device = "auto", tuning = true, ...webgpuOptions } = options;
   if (device !== "auto" && device !== "webgpu" && device !== "cpu" && device !== "cpu:f64") {
     throw new DeviceError(`init: device is "${device}", expected auto, webgpu, cpu or cpu:f64`);
   }
   if (device === "cpu" || device === "cpu:f64") {
     current = device === "cpu" ? cpu : cpu64;
-    return { device, adapter: null };
+    return { device, adapter: null, tuned: 0 };
   }
   const adapter = await findAdapter();
   if (!adapter) {
@@ -51,11 +56,12 @@ export async function init(options: InitOptions = {}): Promise<InitResult> {
     if (device === "webgpu") throw new DeviceError(`init: no WebGPU adapter was found; ${remedy}`);
     console.error(`tilegrad: no WebGPU adapter was found, so everything runs on the cpu device, slowly; ${remedy}`);
     current = cpu;
-    return { device: "cpu", adapter: null };
+    return { device: "cpu", adapter: null, tuned: 0 };
   }
   webgpu = await WebGpuDevice.open(adapter, webgpuOptions);
+  if (tuning) webgpu.tuning = platform().readTuning(webgpu.capabilities);
   current = webgpu;
-  return { device: "webgpu", adapter: webgpu.capabilities };
+  return { device: "webgpu", adapter: webgpu.capabilities, tuned: webgpu.tuning.size };
 }
 
 /** @throws DeviceError if there is none of that name, or `init` has not been awaited */

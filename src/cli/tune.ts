@@ -1,0 +1,136 @@
+/** `tilegrad tune`: measures which kernels are fastest on this adapter, and remembers them for every later program. */
+import { mkdirSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
+import { capabilitiesOf, findAdapter } from "../gpu/adapter.ts";
+import { DeviceError } from "../gpu/errors.ts";
+import type { Choice } from "../gpu/tuning.ts";
+import { formatTuning, readTuning, tuningPath } from "../gpu/tuning-file-node.ts";
+import type { WebGpuDevice } from "../gpu/webgpu.ts";
+import { writeFileAtomic } from "../io/files-node.ts";
+import { deviceNamed, init } from "../tensor/device.ts";
+import { barOn } from "../train/progress.ts";
+import { InterruptedError } from "../train/trainer.ts";
+import { type OptionTable, parseOptions, UsageError, type Values } from "./options.ts";
+import { printJson } from "./output.ts";
+import { productCases, standardCases, TUNED_OPS } from "./tune-cases.ts";
+import { type Measurement, measure, remember, type TuningCase } from "./tuner.ts";
+
+export const TUNE_OPTIONS = {
+  ops: { type: "string", value: "NAMES", default: TUNED_OPS.join(","), help: "what to measure, with commas between" },
+  shapes: {
+    type: "string",
+    value: "MxNxK",
+    help: "measure these matrix products and their gradients, with commas between, instead of the standard sizes",
+  },
+  quick: { type: "flag", help: "fewer sizes, and fewer turns for each candidate" },
+  seconds: { type: "number", min: 0, help: "begin nothing new after so long; what was found counts" },
+  clear: { type: "flag", help: "forget what was measured on this adapter" },
+  json: { type: "flag", help: "print one line of JSON instead of a report" },
+} as const satisfies OptionTable;
+
+const ROUNDS = { quick: 3, full: 6 } as const;
+
+export async function tuneCommand(args: readonly string[]): Promise<void> {
+  const { values } = parseOptions("tune", TUNE_OPTIONS, args);
+  const { json, seconds = Number.POSITIVE_INFINITY } = values;
+  const makeCases = casesOf(values);
+  if (values.clear) return clear(json);
+
+  await init({ device: "webgpu" });
+  const device = deviceNamed("webgpu") as WebGpuDevice;
+  const cases = makeCases(device);
+  const path = tuningPath(device.capabilities);
+  const before = readTuning(device.capabilities);
+  const interruption = listenForInterruption();
+  const begin = performance.now();
+  const { bar } = json ? { bar: null } : barOn(process.stdout, "{bucket}", "{value}/{total}");
+  const measurements: Measurement[] = [];
+  if (!json) console.log(`${cases.length} sizes on ${device.capabilities.description}`);
+  bar?.start(cases.length, 0, { bucket: "" });
+  try {
+    for (const [i, one] of cases.entries()) {
+      if (interruption.isStopped() || performance.now() - begin > 1000 * seconds) break;
+      bar?.update(i, { bucket: one.bucket });
+      const rounds = values.quick ? ROUNDS.quick : ROUNDS.full;
+      const measurement = await measure(device, one, { rounds, isStopped: interruption.isStopped });
+      if (!measurement) break;
+      measurements.push(measurement);
+      if (!bar && !json) console.log(lineOf(measurement));
+    }
+  } finally {
+    bar?.stop();
+    interruption.end();
+  }
+
+  const tuning = remember(before, measurements);
+  if (measurements.length > 0) {
+    mkdirSync(dirname(path), { recursive: true });
+    await writeFileAtomic(path, new TextEncoder().encode(formatTuning(device.capabilities, tuning)));
+  }
+  if (json) printJson({ path, measured: measurements, sizes: cases.length, choices: tuning.size });
+  else {
+    if (bar) for (const measurement of measurements) console.log(lineOf(measurement));
+    const winners = measurements.filter(({ winner }) => winner).length;
+    console.log(
+      `${winners} of ${measurements.length} measured sizes have faster kernels than the heuristic's; ${tuning.size} choices in ${path}`,
+    );
+  }
+  if (interruption.isStopped()) {
+    throw new InterruptedError(`stopped after ${measurements.length} of ${cases.length} sizes, which are remembered`);
+  }
+}
+
+// What is asked for, once there is a device. Refuses what cannot be.
+function casesOf({ ops, shapes, quick }: Values<typeof TUNE_OPTIONS>): (device: WebGpuDevice) => TuningCase[] {
+  const names = ops.split(",");
+  for (const name of names) {
+    if (!(TUNED_OPS as readonly string[]).includes(name)) {
+      throw new UsageError(`tune: --ops has "${name}", expected some of ${TUNED_OPS.join(",")}`);
+    }
+  }
+  if (shapes === undefined) return (device) => standardCases(device, names, quick);
+  const sizes = shapes.split(",").map((shape) => {
+    const [, m, n, k] = /^([1-9]\d*)x([1-9]\d*)x([1-9]\d*)$/.exec(shape) ?? [];
+    if (!k) throw new UsageError(`tune: --shapes has "${shape}", expected three sizes as in 512x128x64`);
+    return [Number(m), Number(n), Number(k)] as const;
+  });
+  return (device) => sizes.flatMap((size) => productCases(device, ...size));
+}
+
+async function clear(json: boolean): Promise<void> {
+  const adapter = await findAdapter();
+  if (!adapter) throw new DeviceError("tune: no WebGPU adapter was found, so nothing was measured");
+  const path = tuningPath(await capabilitiesOf(adapter));
+  rmSync(path, { force: true });
+  if (json) printJson({ path, choices: 0 });
+  else console.log(`nothing is tuned now: ${path} is gone`);
+}
+
+/** The first Ctrl-C stops the measuring; the second ends the process. */
+function listenForInterruption() {
+  let isStopped = false;
+  const stop = () => {
+    if (isStopped) process.exit(130);
+    isStopped = true;
+    console.error("\nstopping; what was measured is kept; Ctrl-C again to stop at once");
+  };
+  process.on("SIGINT", stop);
+  return { isStopped: () => isStopped, end: () => process.off("SIGINT", stop) };
+}
+
+function lineOf({ bucket, heuristicMilliseconds, winner, refused }: Measurement): string {
+  const found = winner
+    ? `${milliseconds(winner.milliseconds)}  ${(heuristicMilliseconds / winner.milliseconds).toFixed(2)} x  ${choiceText(winner.choice)}`
+    : `${"".padStart(9)}     the heuristic's`;
+  const fault = refused.length > 0 ? `; wrong or impossible: ${refused.map(choiceText).join("; ")}` : "";
+  return `${bucket.padEnd(40)}${milliseconds(heuristicMilliseconds)}  ${found}${fault}`;
+}
+
+function milliseconds(value: number): string {
+  return `${Number.isFinite(value) ? value.toFixed(3) : "wrong"} ms`.padStart(12);
+}
+
+function choiceText(choice: Choice): string {
+  const { kernel, ...fields } = choice;
+  return [kernel, ...Object.entries(fields).map(([name, value]) => `${name} ${value}`)].join(" ");
+}
