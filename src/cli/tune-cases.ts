@@ -1,15 +1,20 @@
 /** What `tilegrad tune` measures: products and convolutions of the sizes that training asks for. */
+import { grad } from "../autograd/backward.ts";
 import type { WebGpuDevice } from "../gpu/webgpu.ts";
 import type { Geometry } from "../kernels/conv/geometry.ts";
 import { backwardInput, backwardWeight, forward } from "../kernels/conv/launch.ts";
 import { convBucket, type Direction, slideCandidates, weightCandidates } from "../kernels/conv/plan.ts";
 import { matmul } from "../kernels/matmul/matmul.ts";
 import { type ProductShape, productBucket, productCandidates } from "../kernels/matmul/plan.ts";
+import { type RecurrentEntry, recurrentBucket, recurrentCandidates } from "../kernels/recurrent/plan.ts";
+import { gru, lstm } from "../kernels/recurrent/recurrent.ts";
 import type { Shape } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { TuningCase } from "./tuner.ts";
 
 type Operands = readonly Tensor[];
+
+const ENTRIES: readonly RecurrentEntry[] = ["forward", "backward"];
 
 /** A product as a case. */
 export function productCase(device: WebGpuDevice, shape: ProductShape): TuningCase {
@@ -24,7 +29,7 @@ export function productCase(device: WebGpuDevice, shape: ProductShape): TuningCa
       [...(rowsApart ? [1] : leading), ...matrix(transposeA, m, k)],
       [...leading, ...matrix(transposeB, k, n)],
     ],
-    terms: k,
+    check: { terms: k },
     products: batches * m * n * k,
     run: ([a, b]) => matmul(a!, b!, { transposeA, transposeB }),
   };
@@ -45,26 +50,60 @@ export function convCase(device: WebGpuDevice, geometry: Geometry, direction: Di
       forward: {
         candidates: slideCandidates(device, geometry, false),
         operands: [x, weight],
-        terms: ci * taps,
+        check: { terms: ci * taps },
         run: ([x, w]: Operands) => forward(x!, w!, null, geometry),
       },
       backwardInput: {
         candidates: slideCandidates(device, geometry, true),
         operands: [y, weight],
-        terms: co * taps,
+        check: { terms: co * taps },
         run: ([y, w]: Operands) => backwardInput(y!, w!, null, geometry),
       },
       backwardWeight: {
         candidates: weightCandidates(device, geometry),
         operands: [x, y],
-        terms: positions,
+        check: { terms: positions },
         run: ([x, y]: Operands) => backwardWeight(x!, y!, geometry),
       },
     }[direction],
   };
 }
 
-export const TUNED_OPS = ["matmul", "conv"] as const;
+/** A recurrent network of one layer and direction as a case. */
+export function recurrentCase(
+  device: WebGpuDevice,
+  cell: "lstm" | "gru",
+  { b, t, d, hidden }: Readonly<Record<"b" | "t" | "d" | "hidden", number>>,
+  entry: RecurrentEntry,
+): TuningCase {
+  const gates = { lstm: 4, gru: 3 }[cell];
+  const shape = { cell, b, t, hidden, gates };
+  const output = ([x, weightIh, weightHh]: Operands) =>
+    ({ lstm, gru })[cell](x!, { weightIh: weightIh!, weightHh: weightHh! }).output;
+  return {
+    bucket: recurrentBucket(shape, entry),
+    candidates: recurrentCandidates(device, shape),
+    operands: [
+      [b, t, d],
+      [gates * hidden, d],
+      [gates * hidden, hidden],
+      [b, t, hidden],
+    ],
+    products: b * t * gates * hidden * (d + hidden),
+    // Some t times the roundings of a step; a product that is missing or twice there changes the hundredth part.
+    check: { tolerance: 1e-4 },
+    run(operands) {
+      if (entry === "forward") return output(operands);
+      const [x, ...rest] = operands as readonly [Tensor, ...Tensor[]];
+      const input = x.detach();
+      input.requiresGrad = true;
+      return grad(output([input, ...rest]), [input], { gradOutputs: [rest.at(-1)!] })[0]!;
+    },
+    isTimed: (label) => label.startsWith(cell) && label.endsWith(entry),
+  };
+}
+
+export const TUNED_OPS = ["matmul", "conv", "recurrent"] as const;
 
 /** The cases of the standard sizes: those of training steps of usual models, and unless it must be quick some more. */
 export function standardCases(device: WebGpuDevice, ops: readonly string[], isQuick: boolean): TuningCase[] {
@@ -91,9 +130,14 @@ export function standardCases(device: WebGpuDevice, ops: readonly string[], isQu
     ...(isGpu && !isQuick ? [{ n: 64, ci: 64, co: 64, size: 32 }] : []),
     ...(isGpu && !isQuick ? [{ n: 64, ci: 128, co: 128, size: 16 }] : []),
   ];
+  const sequences = { b: 32, t: 64, d: 64, hidden: 128 };
+  const cells = isQuick ? (["lstm"] as const) : (["lstm", "gru"] as const);
   const cases = [
     ...(ops.includes("matmul") ? products.map((shape) => productCase(device, shape)) : []),
     ...(ops.includes("conv") ? images.flatMap((image) => convCases(device, image)) : []),
+    ...(ops.includes("recurrent")
+      ? cells.flatMap((cell) => ENTRIES.map((entry) => recurrentCase(device, cell, sequences, entry)))
+      : []),
   ];
   return [...new Map(cases.map((one) => [one.bucket, one])).values()];
 }

@@ -2,7 +2,6 @@
  * Measures the kernels that an op could use at one size. A candidate counts only if its result is right, and takes the place of
  * the heuristic's choice only if it is faster beyond the noise.
  */
-import { noGrad } from "../autograd/record.ts";
 import type { Device } from "../gpu/device.ts";
 import { DeviceLostError, TilegradError } from "../gpu/errors.ts";
 import type { Choice, Tuning } from "../gpu/tuning.ts";
@@ -20,12 +19,22 @@ export interface TuningCase {
   /** The heuristic's choice first. */
   readonly candidates: readonly Choice[];
   readonly operands: readonly Shape[];
-  /** Products that one element of the result is the sum of. */
-  readonly terms: number;
   /** Products in all. */
   readonly products: number;
+  readonly check: Check;
   readonly run: (operands: readonly Tensor[]) => Tensor;
+  /** Whether a dispatch, by its kernel and entry, depends on the choice; all are measured by default. */
+  readonly isTimed?: (label: string) => boolean;
 }
+
+/**
+ * How a result is told to be right. A sum of `terms` products is exact in float32, in any order, where the operands are whole
+ * numbers so small that no sum passes 2^24: then every right result has the reference's bits, and no tolerance can hide a wrong
+ * one. Where more than sums is computed, the operands are small fractions, and `tolerance` is of the result's largest magnitude.
+ */
+export type Check = { readonly terms: number } | { readonly tolerance: number };
+
+type Numbers = ArrayLike<number>;
 
 export interface Measurement {
   readonly bucket: string;
@@ -66,19 +75,19 @@ export async function measure(
   { rounds, isStopped = () => false }: MeasureOptions,
 ): Promise<Measurement | null> {
   const { bucket, candidates } = given;
-  const values = given.operands.map((shape, i) => wholeNumbers(sizeOf(shape), given.terms, i));
+  const values = given.operands.map((shape, i) => draw(sizeOf(shape), given.check, i));
   const operandsOn = (on: Device) =>
     withDevice(on, () => given.operands.map((shape, i) => tensor(values[i]!, { shape })));
   const operands = operandsOn(device);
   const before = device.tuning;
   const runWith = (choice: Choice) => {
     device.tuning = new Map([[bucket, choice]]);
-    return noGrad(() => given.run(operands));
+    return scope(() => given.run(operands));
   };
   const timesOf = async (choices: readonly Choice[], repeats: number, round: number, times: Map<Choice, number>) => {
     for (const choice of inTurn(choices, round)) {
       if (isStopped()) return false;
-      const ms = await timeOf(device, repeats, () => runWith(choice));
+      const ms = await timeOf(device, repeats, () => runWith(choice), given.isTimed);
       times.set(choice, Math.min(ms, times.get(choice) ?? Number.POSITIVE_INFINITY));
     }
     return true;
@@ -86,10 +95,10 @@ export async function measure(
 
   try {
     const [heuristic] = candidates as readonly [Choice, ...Choice[]];
-    let expected: ArrayLike<number> | null = null;
+    let expected: Numbers | null = null;
     if (given.products <= QUICK_PRODUCTS) {
       const reference = operandsOn(deviceNamed("cpu:f64"));
-      const y = noGrad(() => given.run(reference));
+      const y = scope(() => given.run(reference));
       expected = await y.data();
       for (const x of [...reference, y]) x.dispose();
     }
@@ -98,7 +107,7 @@ export async function measure(
       if (isStopped()) return null;
       const found = await resultOf(device, () => runWith(choice));
       expected ??= found;
-      if (found && expected && isSame(found, expected)) right.push(choice);
+      if (found && expected && isRight(found, expected, given.check)) right.push(choice);
     }
 
     const times = new Map<Choice, number>();
@@ -146,26 +155,26 @@ export function remember(tuning: Tuning, measurements: readonly Measurement[]): 
   return choices;
 }
 
-/**
- * Operands for which a sum of `terms` products is exact in float32, in any order: whole numbers that are so small that no sum
- * passes 2^24. A right result is then the reference's to the bit, and no tolerance can hide a wrong one.
- */
-function wholeNumbers(count: number, terms: number, seed: number): Float32Array {
-  const most = Math.max(1, Math.min(8, Math.floor(Math.sqrt(2 ** 24 / Math.max(terms, 1)))));
+function draw(count: number, check: Check, seed: number): Float32Array {
+  const most =
+    "terms" in check ? Math.max(1, Math.min(8, Math.floor(Math.sqrt(2 ** 24 / Math.max(check.terms, 1))))) : 8;
+  const unit = "terms" in check ? 1 : 1 / 64;
   let state = seed + 1;
   return Float32Array.from({ length: count }, () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0; // Numerical Recipes, section 7.1
-    return Math.floor((state / 2 ** 32) * (2 * most + 1)) - most;
+    return unit * (Math.floor((state / 2 ** 32) * (2 * most + 1)) - most);
   });
 }
 
-function isSame(found: ArrayLike<number>, expected: ArrayLike<number>): boolean {
-  for (let i = 0; i < expected.length; i++) if (found[i] !== expected[i]) return false;
+function isRight(found: Numbers, expected: Numbers, check: Check): boolean {
+  const largest = Float64Array.from(expected).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+  const allowed = "terms" in check ? 0 : check.tolerance * largest;
+  for (let i = 0; i < expected.length; i++) if (!(Math.abs(found[i]! - expected[i]!) <= allowed)) return false;
   return found.length === expected.length;
 }
 
 // Its elements, or null where the adapter cannot run it.
-async function resultOf(device: WebGpuDevice, run: () => Tensor): Promise<ArrayLike<number> | null> {
+async function resultOf(device: WebGpuDevice, run: () => Tensor): Promise<Numbers | null> {
   try {
     const y = run();
     const data = await y.data();
@@ -183,12 +192,17 @@ function clockOf(device: WebGpuDevice): "gpu" | "wall" {
 }
 
 // Milliseconds of one run.
-async function timeOf(device: WebGpuDevice, repeats: number, run: () => Tensor): Promise<number> {
+async function timeOf(
+  device: WebGpuDevice,
+  repeats: number,
+  run: () => Tensor,
+  isTimed: (label: string) => boolean = () => true,
+): Promise<number> {
   const work = () => {
-    for (let i = 0; i < repeats; i++) scope(() => void run());
+    for (let i = 0; i < repeats; i++) run().dispose();
   };
   if (clockOf(device) === "gpu") {
-    const dispatches = await device.profile(work);
+    const dispatches = (await device.profile(work)).filter(({ label }) => isTimed(label));
     return dispatches.reduce((sum, { start, end }) => sum + Math.max(0, end - start), 0) / 1e6 / repeats;
   }
   await device.fence();

@@ -1,7 +1,15 @@
-/** The choice of kernels for a recurrent network: a pure function of the device and the shape. */
+/** The choice of kernels for a recurrent network: a pure function of the device, with what was measured on it, and the shape. */
+import type { Device } from "../../gpu/device.ts";
 import type { Family } from "../../gpu/kernel.ts";
+import { bucketSizes, type Choice, withDifferentPlans } from "../../gpu/tuning.ts";
+
+type Chooser = Pick<Device, "family" | "subgroupSize" | "tuning">;
+
+/** All steps, or the way back. */
+export type RecurrentEntry = "forward" | "backward";
 
 export interface RecurrentShape {
+  readonly cell: string;
   readonly b: number;
   readonly t: number;
   /** A multiple of four. */
@@ -22,6 +30,19 @@ export interface RecurrentPlan {
   readonly constants: Readonly<Record<string, number>>;
 }
 
+/** What a plan follows from. */
+export type RecurrentChoice = SoftwareChoice | GpuChoice;
+
+type SoftwareChoice = {
+  readonly kernel: "software";
+  /** Rows of a workgroup. */
+  readonly rows: number;
+  /** Whether workgroups share these rows. */
+  readonly isShared: boolean;
+};
+
+type GpuChoice = { readonly kernel: "gpu"; readonly threads: number; readonly isShared: boolean };
+
 // recurrent-software.wgsl is written for this many lanes, with four elements each.
 const LANES = 8;
 const ROWS_ON_GPU = 4;
@@ -32,25 +53,83 @@ const MAX_STEPS = 1024;
 const MAX_WEIGHTS_ON_GPU = 2 ** 17;
 const MAX_WEIGHTS_ON_SOFTWARE = 2 ** 14;
 
+// Above this a GPU would be busy for seconds if workgroups did not share a step.
+const MOST_WEIGHTS_ALONE = 2 ** 20;
+/** Rows that recurrent-software.wgsl can be compiled for; recurrent-gpu.wgsl can for any whole number of 32 threads. */
+const ROWS = [8, 16, 32] as const;
+const THREADS = [32, 64, 128, 256] as const;
+
 /**
- * Chooses how a recurrent network is computed. A row's numbers do not depend on the choice.
- *
- * @param device its family and the lanes of its subgroups (0: unknown)
+ * Chooses how a recurrent network is computed: what was measured best for such shapes, else by a heuristic. A row's numbers do
+ * not depend on the choice.
  */
-export function planRecurrent(
-  device: { readonly family: Family; readonly subgroupSize: number },
-  { b, t, hidden, gates }: RecurrentShape,
-): RecurrentPlan {
-  const weights = gates * hidden * hidden;
-  if (device.family === "software" && device.subgroupSize === LANES) {
+export function planRecurrent(device: Chooser, shape: RecurrentShape, entry: RecurrentEntry): RecurrentPlan {
+  const measured = device.tuning.size > 0 ? device.tuning.get(recurrentBucket(shape, entry)) : undefined;
+  return planOf(measured && fits(device, shape, measured) ? measured : heuristic(device, shape), shape);
+}
+
+/**
+ * The name that a recurrent network shares with those that one measurement speaks for.
+ *
+ * @example
+ * "lstm forward 32x64x128" // b, t, hidden: up to there
+ */
+export function recurrentBucket({ cell, b, t, hidden }: RecurrentShape, entry: RecurrentEntry): string {
+  return `${cell} ${entry} ${bucketSizes(b, t, hidden)}`;
+}
+
+/** The choices that are worth measuring, the heuristic's first. */
+export function recurrentCandidates(device: Chooser, shape: RecurrentShape): RecurrentChoice[] {
+  const all = [false, true].flatMap((isShared): RecurrentChoice[] =>
+    usesLanes(device)
+      ? ROWS.map((rows) => ({ kernel: "software", rows, isShared }))
+      : THREADS.map((threads) => ({ kernel: "gpu", threads, isShared })),
+  );
+  const fitting = all.filter((choice) => fits(device, shape, choice));
+  return withDifferentPlans([heuristic(device, shape), ...fitting], (choice) => planOf(choice, shape));
+}
+
+// Whether the kernels can do that: a choice may come from a file, and from another shape of the bucket.
+function fits(device: Chooser, shape: RecurrentShape, choice: Choice): choice is RecurrentChoice {
+  const { kernel, rows, threads, isShared } = choice;
+  const isKnown = usesLanes(device)
+    ? kernel === "software" && ROWS.some((known) => known === rows)
+    : kernel === "gpu" && typeof threads === "number" && threads % 32 === 0 && threads >= 32 && threads <= 256;
+  if (!isKnown || typeof isShared !== "boolean") return false;
+  // There is nothing to share of one block.
+  if (isShared) return planOf(choice as RecurrentChoice, shape).parts > 1;
+  return usesLanes(device) || weightsOf(shape) <= MOST_WEIGHTS_ALONE;
+}
+
+function usesLanes({ family, subgroupSize }: Chooser): boolean {
+  return family === "software" && subgroupSize === LANES;
+}
+
+// A step's.
+function weightsOf({ gates, hidden }: RecurrentShape): number {
+  return gates * hidden * hidden;
+}
+
+function heuristic(device: Chooser, shape: RecurrentShape): RecurrentChoice {
+  const { b, hidden } = shape;
+  const weights = weightsOf(shape);
+  if (usesLanes(device)) {
     // Few rows make many loads; many rows leave no work for a second core.
     const rows = LANES * (b <= 2 * LANES ? 1 : b <= 4 * LANES ? 2 : 4);
-    const blocks = Math.ceil(hidden / (4 * LANES));
-    const isShared = b <= LANES && weights > MAX_WEIGHTS_ON_SOFTWARE;
-    return { family: "software", rows, ...share(isShared, blocks, t), constants: {} };
+    return { kernel: "software", rows, isShared: b <= LANES && weights > MAX_WEIGHTS_ON_SOFTWARE };
   }
   const isShared = weights > MAX_WEIGHTS_ON_GPU;
   const threads = isShared ? THREADS_FOR_PARTS : Math.min(Math.ceil(hidden / 32) * 32, 256);
+  return { kernel: "gpu", threads, isShared };
+}
+
+function planOf(choice: RecurrentChoice, { t, hidden }: RecurrentShape): RecurrentPlan {
+  if (choice.kernel === "software") {
+    const { rows, isShared } = choice;
+    const blocks = Math.ceil(hidden / (4 * LANES));
+    return { family: "software", rows, ...share(isShared, blocks, t), constants: {} };
+  }
+  const { threads, isShared } = choice;
   const blocks = Math.ceil(hidden / threads);
   return { family: "gpu", rows: ROWS_ON_GPU, ...share(isShared, blocks, t), constants: { THREADS: threads } };
 }

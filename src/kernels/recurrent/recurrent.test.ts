@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { type CheckOptions, checkOp, type InputSpec } from "../../../test/check.ts";
 import { cases } from "../../../test/devices.ts";
 import { noGrad } from "../../autograd/record.ts";
+import { UNTUNED } from "../../gpu/tuning.ts";
 import type { WebGpuDevice } from "../../gpu/webgpu.ts";
 import { type DeviceName, deviceNamed, memory, resetPeakMemory, sync, withDevice } from "../../tensor/device.ts";
 import { scope } from "../../tensor/scope.ts";
@@ -11,7 +12,7 @@ import type { Tensor } from "../../tensor/tensor.ts";
 import { tensor, zeros } from "../creation/creation.ts";
 import { manualSeed } from "../random/generator.ts";
 import { rand, randn } from "../random/random.ts";
-import { planRecurrent } from "./plan.ts";
+import { planRecurrent, type RecurrentShape } from "./plan.ts";
 import { gru, lstm, type RecurrentOptions, rnn } from "./recurrent.ts";
 
 const NAMES = ["rnn", "lstm", "gru"] as const;
@@ -335,17 +336,19 @@ test.each(["webgpu", "cpu"] as const)("a length out of range is thrown at the ne
 });
 
 test("the choice of kernels", () => {
-  const software = { family: "software", subgroupSize: 8 } as const;
-  const gpu = { family: "gpu", subgroupSize: 32 } as const;
-  const shape = (b: number, hidden: number) => ({ b, t: 64, hidden, gates: 4 });
-  const rows = (b: number) => planRecurrent(software, shape(b, 128)).rows;
+  const software = { family: "software", subgroupSize: 8, tuning: UNTUNED } as const;
+  const gpu = { family: "gpu", subgroupSize: 32, tuning: UNTUNED } as const;
+  const shape = (b: number, hidden: number) => ({ cell: "lstm", b, t: 64, hidden, gates: 4 });
+  const plan = (...[device, of]: [Parameters<typeof planRecurrent>[0], RecurrentShape]) =>
+    planRecurrent(device, of, "forward");
+  const rows = (b: number) => plan(software, shape(b, 128)).rows;
   expect([1, 16, 17, 32, 33, 500].map(rows)).toEqual([8, 8, 16, 16, 32, 32]);
-  expect(planRecurrent(software, shape(32, 128))).toMatchObject({ parts: 1, blocks: 4, stepsPerDispatch: 65 });
-  expect(planRecurrent(software, shape(8, 128))).toMatchObject({ parts: 4, blocks: 1, stepsPerDispatch: 1 });
-  expect(planRecurrent(software, shape(8, 64))).toMatchObject({ parts: 1, blocks: 2 });
-  expect(planRecurrent({ family: "software", subgroupSize: 4 }, shape(8, 64)).family).toBe("gpu");
-  expect(planRecurrent(gpu, shape(32, 128))).toMatchObject({ parts: 1, blocks: 1, constants: { THREADS: 128 } });
-  expect(planRecurrent(gpu, shape(32, 512))).toMatchObject({ parts: 8, blocks: 1, stepsPerDispatch: 1 });
-  expect(planRecurrent(gpu, { ...shape(32, 300), gates: 1 })).toMatchObject({ blocks: 2, constants: { THREADS: 256 } });
-  expect(planRecurrent(gpu, { ...shape(32, 64), t: 5000 }).stepsPerDispatch).toBe(1024);
+  expect(plan(software, shape(32, 128))).toMatchObject({ parts: 1, blocks: 4, stepsPerDispatch: 65 });
+  expect(plan(software, shape(8, 128))).toMatchObject({ parts: 4, blocks: 1, stepsPerDispatch: 1 });
+  expect(plan(software, shape(8, 64))).toMatchObject({ parts: 1, blocks: 2 });
+  expect(plan({ ...software, subgroupSize: 4 }, shape(8, 64)).family).toBe("gpu");
+  expect(plan(gpu, shape(32, 128))).toMatchObject({ parts: 1, blocks: 1, constants: { THREADS: 128 } });
+  expect(plan(gpu, shape(32, 512))).toMatchObject({ parts: 8, blocks: 1, stepsPerDispatch: 1 });
+  expect(plan(gpu, { ...shape(32, 300), gates: 1 })).toMatchObject({ blocks: 2, constants: { THREADS: 256 } });
+  expect(plan(gpu, { ...shape(32, 64), t: 5000 }).stepsPerDispatch).toBe(1024);
 });

@@ -5,7 +5,7 @@ import { sizeOf } from "../../tensor/shape.ts";
 import { empty, type Tensor } from "../../tensor/tensor.ts";
 import { full } from "../creation/creation.ts";
 import { INDEX_ERROR, MATH } from "../lib/lib.ts";
-import { planRecurrent, type RecurrentPlan } from "./plan.ts";
+import { planRecurrent, type RecurrentEntry, type RecurrentPlan } from "./plan.ts";
 import { type CellName, paddingReference, recurrentReference } from "./recurrent.reference.ts";
 
 /** A recurrent network's sizes, and which way it walks. */
@@ -65,16 +65,10 @@ export function walkBackward(walk: Walk, bind: Record<string, Tensor>): void {
   run(walk, "backward", bind, walk.t + 1, false);
 }
 
-function run(
-  walk: Walk,
-  entry: "forward" | "backward",
-  bind: Record<string, Tensor>,
-  total: number,
-  keeps: boolean,
-): void {
+function run(walk: Walk, entry: RecurrentEntry, bind: Record<string, Tensor>, total: number, keeps: boolean): void {
   const { device } = bind.weight!;
   const { cell, b, t, hidden } = walk;
-  const plan = planRecurrent(device, walk);
+  const plan = planRecurrent(device, walk, entry);
   const weight = device.kind === "webgpu" ? packWeight(walk, bind.weight!, entry) : bind.weight!;
   // On the cpu device, the reference makes all steps at once.
   const most = device.kind === "webgpu" ? plan.stepsPerDispatch : total;
@@ -100,7 +94,7 @@ function run(
 const THREADS = 64;
 const packKernel = loadKernel(new URL("./pack-weight.wgsl", import.meta.url), { reference: {} });
 
-function packWeight({ gates, hidden }: Walk, x: Tensor, entry: "forward" | "backward"): Tensor {
+function packWeight({ gates, hidden }: Walk, x: Tensor, entry: RecurrentEntry): Tensor {
   const y = empty([x.size], { device: x.device });
   const params = { gates, hidden, isBackward: Number(entry === "backward") };
   dispatch(packKernel, "forward", { bind: { x, y }, params, groups: ceilDiv(x.size / 4, THREADS) });
