@@ -12,15 +12,19 @@ export interface Run {
   stderr: string;
 }
 
-/** @param watch sees the process when it begins, and what it prints as it comes */
-export function tilegrad(
-  args: readonly string[],
-  { input = "", watch }: { input?: string; watch?: (child: ChildProcess, stdout: string) => void } = {},
-): Promise<Run> {
+export interface RunOptions {
+  input?: string;
+  /** Sees the process when it begins, and what it prints as it comes. */
+  watch?: (child: ChildProcess, stdout: string) => void;
+  /** Environment variables besides this process's. */
+  env?: NodeJS.ProcessEnv;
+}
+
+export function tilegrad(args: readonly string[], { input = "", watch, env }: RunOptions = {}): Promise<Run> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, ["--import", "tsx", join(root, "src/cli/main.ts"), ...args], {
       cwd: root,
-      env: { ...process.env, NO_COLOR: "1" },
+      env: { ...process.env, NO_COLOR: "1", ...env },
     });
     const run: Run = { code: null, stdout: "", stderr: "" };
     watch?.(child, "");

@@ -1,5 +1,6 @@
 /** `tilegrad devices`: what there is to compute on, and what would be used. */
 import { capabilitiesOf, findAdapter, openDevice } from "../gpu/adapter.ts";
+import { readTuning, tuningPath } from "../gpu/tuning-file-node.ts";
 import { type OptionTable, parseOptions } from "./options.ts";
 import { printJson } from "./output.ts";
 
@@ -27,8 +28,9 @@ export async function devicesCommand(args: readonly string[]): Promise<void> {
     device.destroy();
   }
   const used = adapter ? "webgpu" : "cpu";
+  const tuned = capabilities ? readTuning(capabilities).size : 0;
   if (values.json) {
-    printJson({ used, adapter: capabilities, limits });
+    printJson({ used, adapter: capabilities, limits, tuned });
     return;
   }
   if (capabilities) {
@@ -38,6 +40,8 @@ export async function devicesCommand(args: readonly string[]): Promise<void> {
       `         kernels: ${family}; subgroups: ${subgroupSize || "of varying size"}; immediates: ${immediateBytes || "no"} bytes`,
     );
     console.log(`         features: ${features.join(", ") || "none"}`);
+    const measured = tuned > 0 ? `${tuned} (${tuningPath(capabilities)})` : "none; see tilegrad tune";
+    console.log(`         measured choices of kernels: ${measured}`);
     for (const [name, value] of Object.entries(limits)) console.log(`         ${name}: ${value.toLocaleString("en")}`);
   } else {
     console.log("webgpu   no adapter found; install a Vulkan driver, or run `tilegrad setup` for a software one");

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { UNTUNED } from "../../gpu/tuning.ts";
+import { type Choice, UNTUNED } from "../../gpu/tuning.ts";
 import type { Geometry } from "./geometry.ts";
-import { cutSum, foldOf, planSlide, planWeight } from "./plan.ts";
+import { convBucket, cutSum, foldOf, planSlide, planWeight, slideCandidates, weightCandidates } from "./plan.ts";
 
 const software = { kind: "webgpu", family: "software", subgroupSize: 8, tuning: UNTUNED } as const;
 const gpu = { kind: "webgpu", family: "gpu", subgroupSize: 32, tuning: UNTUNED } as const;
@@ -87,4 +87,68 @@ test("a weight's gradient is cut into parts that fill the device, and are neithe
   expect(parts(software, conv(4, 32, { n: 32 }))).toBe(8); // 2 tiles
   expect(parts(gpu, conv(32, 32))).toBe(24); // 9 tiles
   expect(parts(gpu, conv(32, 1))).toBe(56); // element by element, 288 of them
+});
+
+test("a bucket is of a direction, of sizes up to a power of two, and of the kernel's steps", () => {
+  expect(convBucket(conv(20, 64), "forward")).toBe("conv forward 64x32x64 of 3x3 at 16x16");
+  const strided = conv(1, 1, { n: 5, groups: 40, stride: [2, 2], dilation: [1, 2], kernel: [1, 5] });
+  expect(convBucket(strided, "backwardWeight")).toBe("conv backwardWeight 8x1x1 of 1x5 at 16x16 g64 s2x2 d1x2");
+});
+
+const tunedWith = (device: typeof software | typeof gpu, bucket: string, choice: Choice) => ({
+  ...device,
+  tuning: new Map([[bucket, choice]]),
+});
+
+test("candidates begin with the heuristic's, differ in their plans, and are taken when they were measured", () => {
+  for (const device of [software, gpu]) {
+    for (const geometry of [conv(32, 64), conv(1, 8), conv(3, 5, { n: 1 }), conv(1, 1, { groups: 64 })]) {
+      for (const isBackward of [false, true]) {
+        const bucket = convBucket(geometry, isBackward ? "backwardInput" : "forward");
+        const plans = slideCandidates(device, geometry, isBackward).map((choice) =>
+          planSlide(tunedWith(device, bucket, choice), geometry, isBackward),
+        );
+        expect(plans[0]).toEqual(planSlide(device, geometry, isBackward));
+        expect(plans).toHaveLength(device === software ? 2 : 6);
+        expect(new Set(plans.map((plan) => JSON.stringify(plan))).size).toBe(plans.length);
+      }
+      const bucket = convBucket(geometry, "backwardWeight");
+      const plans = weightCandidates(device, geometry).map((choice) =>
+        planWeight(tunedWith(device, bucket, choice), geometry),
+      );
+      expect(plans[0]).toEqual(planWeight(device, geometry));
+      expect(plans.length).toBeGreaterThan(1);
+      expect(new Set(plans.map((plan) => JSON.stringify(plan))).size).toBe(plans.length);
+    }
+  }
+});
+
+test("a measured choice is for its direction, and only where the kernels can do it", () => {
+  const geometry = conv(32, 64);
+  const bucket = convBucket(geometry, "forward");
+  const direct = tunedWith(software, bucket, { kernel: "direct" });
+  expect(planSlide(direct, geometry, false)).toEqual({ kernel: "direct" });
+  expect(planSlide(direct, conv(32, 64, { n: 33 }), false)).toEqual({ kernel: "direct" });
+  expect(planSlide(direct, conv(32, 64, { n: 32 }), false).kernel).toBe("lanes");
+  expect(planSlide(direct, geometry, true).kernel).toBe("lanes");
+  for (const wrong of [{ kernel: "tiles", tile: 64, blocks: 2 }, { kernel: "winograd" }, {}]) {
+    expect(planSlide(tunedWith(software, bucket, wrong), geometry, false)).toEqual(
+      planSlide(software, geometry, false),
+    );
+  }
+  const ofWeight = convBucket(geometry, "backwardWeight");
+  expect(planWeight(tunedWith(software, ofWeight, { kernel: "lanes", parts: 3 }), geometry).splits).toBe(4); // for its accuracy
+  expect(planWeight(tunedWith(gpu, ofWeight, { kernel: "tiles", tile: 32, blocks: 1, parts: 16 }), geometry)).toEqual({
+    ...{ kernel: "tiles", constants: { TILE: 32, BLOCKS: 1 }, tile: [32, 32] },
+    ...{ splits: 16, chunk: 196 },
+  });
+  for (const parts of [0, 1.5, "4", 2 ** 20]) {
+    const choice = { kernel: "lanes", parts } as Choice;
+    expect(planWeight(tunedWith(software, ofWeight, choice), geometry)).toEqual(planWeight(software, geometry));
+  }
+  expect(planWeight({ ...direct, kind: "cpu" }, geometry)).toEqual({
+    kernel: "direct",
+    splits: 1,
+    chunk: 64 * 14 * 14,
+  });
 });

@@ -1,6 +1,7 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
-import { UNTUNED } from "../../gpu/tuning.ts";
-import { type ProductShape, planProduct } from "./plan.ts";
+import { type Choice, UNTUNED } from "../../gpu/tuning.ts";
+import { type ProductShape, planProduct, productBucket, productCandidates, TILES } from "./plan.ts";
 
 const software = { family: "software", subgroupSize: 8, tuning: UNTUNED } as const;
 const gpu = { family: "gpu", subgroupSize: 32, tuning: UNTUNED } as const;
@@ -74,4 +75,106 @@ test("nothing is asked for by empty shapes", () => {
   expect(planProduct(software, product(0, 4, 4096)).splits).toBe(1);
   expect(planProduct(gpu, product(4, 0, 4096)).splits).toBe(1);
   expect(planProduct(gpu, product(4, 4, 0))).toMatchObject({ splits: 1, chunk: 0 });
+});
+
+test("a bucket is of a layout, of sizes up to a power of two, and of what the kernels must heed", () => {
+  expect(productBucket(product(1024, 768, 513))).toBe("matmul NN 1024x1024x1024 odd 100");
+  expect(productBucket(product(1, 8, 64, { transposeA: true }))).toBe("matmul TN 1x8x64 odd 100");
+  expect(productBucket(product(60, 30, 16, { transposeB: true, batches: 48 }))).toBe("matmul NT 64x32x16 b64 odd 001");
+  expect(productBucket(product(64, 64, 64, { rowsApart: true }))).toBe("matmul NN 64x64x64 apart");
+  expect(productBucket(product(64, 64, 64, { rowsApart: false }))).toBe(productBucket(product(64, 64, 64)));
+  expect(productBucket(product(36, 40, 44))).toBe(productBucket(product(64, 64, 64)));
+  const others = [
+    product(64, 66, 64),
+    product(64, 64, 62),
+    product(65, 64, 64),
+    product(64, 64, 64, { batches: 2 }),
+    product(64, 64, 64, { transposeA: true }),
+  ];
+  expect(new Set([product(64, 64, 64), ...others].map(productBucket)).size).toBe(6);
+});
+
+const drawn = fc.record({
+  m: fc.integer({ min: 1, max: 3000 }),
+  n: fc.integer({ min: 1, max: 3000 }),
+  k: fc.integer({ min: 1, max: 9000 }),
+  batches: fc.constantFrom(1, 1, 3, 64),
+  transposeA: fc.boolean(),
+  transposeB: fc.boolean(),
+  rowsApart: fc.boolean(),
+});
+const tunedWith = (device: typeof software | typeof gpu, shape: ProductShape, choice: Choice) => ({
+  ...device,
+  tuning: new Map([[productBucket(shape), choice]]),
+});
+
+test("candidates begin with the heuristic's, differ in their plans, and are taken when they were measured", () =>
+  fc.assert(
+    fc.property(drawn, fc.constantFrom(software, gpu), (shape, device) => {
+      const plans = productCandidates(device, shape).map((choice) =>
+        planProduct(tunedWith(device, shape, choice), shape),
+      );
+      expect(plans[0]).toEqual(planProduct(device, shape));
+      expect(new Set(plans.map((plan) => JSON.stringify(plan))).size).toBe(plans.length);
+      for (const { kernel, splits, chunk } of plans) {
+        expect(kernel).toBe(device.family === "software" ? "lanes" : "tiles");
+        if (splits > 1) expect([shape.rowsApart, chunk % 16]).toEqual([false, 0]);
+        expect(chunk * (splits - 1) < shape.k && shape.k <= chunk * splits).toBe(true);
+      }
+    }),
+  ));
+
+test("what there is to measure", () => {
+  const on = (device: typeof software | typeof gpu, shape: ProductShape) => productCandidates(device, shape);
+  expect(on(software, product(1024, 1024, 1024)).map((choice) => Object.values(choice).join(" "))).toEqual([
+    "lanes 4 false 1",
+    "lanes 1 false 1",
+    "lanes 1 true 1",
+    "lanes 2 false 1",
+    "lanes 2 true 1",
+    "lanes 4 true 1",
+  ]);
+  expect(on(software, product(32, 32, 512)).map(({ splits }) => splits)).toContain(8);
+  expect(on(gpu, product(2048, 2048, 64))).toHaveLength(TILES.length);
+  expect(on(gpu, product(2048, 2046, 64))).toHaveLength(2 * TILES.length); // read one by one, or packed
+  // Tiles that are mostly outside are not worth a try.
+  expect(on(gpu, product(20, 20, 64))).toEqual([{ kernel: "tiles", tile: 32, blocks: 1, packs: false, splits: 1 }]);
+});
+
+test("a measured choice is for its bucket, and only where the kernels can do it", () => {
+  const shape = product(1000, 1000, 1000);
+  const choice = { kernel: "lanes", rows: 2, isTurned: true, splits: 1 };
+  const device = tunedWith(software, shape, choice);
+  expect(planProduct(device, shape)).toMatchObject({ constants: { ROWS: 2 }, isTurned: true });
+  expect(planProduct(device, product(516, 1024, 900))).toMatchObject({ constants: { ROWS: 2 }, isTurned: true });
+  expect(planProduct(device, product(512, 1000, 1000))).toEqual(planProduct(software, product(512, 1000, 1000)));
+  for (const wrong of [
+    { ...choice, kernel: "tiles", tile: 64, blocks: 2, packs: false }, // of the other family
+    { ...choice, kernel: "wmma" },
+    { ...choice, rows: 3 },
+    { ...choice, isTurned: 1 },
+    { ...choice, splits: 0 },
+    { ...choice, splits: 1.5 },
+    { ...choice, splits: "2" },
+    { ...choice, splits: 2 }, // there are tiles enough
+  ]) {
+    expect(planProduct(tunedWith(software, shape, wrong), shape), JSON.stringify(wrong)).toEqual(
+      planProduct(software, shape),
+    );
+  }
+  const tiles = { kernel: "tiles", tile: 64, blocks: 2, packs: true, splits: 1 };
+  const odd = product(1000, 1001, 1000);
+  expect(planProduct(tunedWith(gpu, odd, tiles), odd)).toMatchObject({ packA: false, packB: true, read: "vec4" });
+  for (const wrong of [
+    { ...tiles, tile: 16, blocks: 1 },
+    { ...tiles, blocks: 1.5 },
+    { ...tiles, packs: 0 },
+  ]) {
+    expect(planProduct(tunedWith(gpu, odd, wrong), odd)).toEqual(planProduct(gpu, odd));
+  }
+  // Rows are kept apart, whatever a file says.
+  const apart = product(32, 32, 4096, { rowsApart: true });
+  expect(planProduct(tunedWith(software, apart, { ...choice, splits: 2 }), apart).splits).toBe(1);
+  const long = product(32, 32, 4096);
+  expect(planProduct(tunedWith(software, long, { ...choice, splits: 2 }), long).splits).toBe(2);
 });

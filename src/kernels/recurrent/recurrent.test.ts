@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { type CheckOptions, checkOp, type InputSpec } from "../../../test/check.ts";
 import { cases } from "../../../test/devices.ts";
 import { noGrad } from "../../autograd/record.ts";
-import { UNTUNED } from "../../gpu/tuning.ts";
+import { type Choice, UNTUNED } from "../../gpu/tuning.ts";
 import type { WebGpuDevice } from "../../gpu/webgpu.ts";
 import { type DeviceName, deviceNamed, memory, resetPeakMemory, sync, withDevice } from "../../tensor/device.ts";
 import { scope } from "../../tensor/scope.ts";
@@ -12,7 +12,7 @@ import type { Tensor } from "../../tensor/tensor.ts";
 import { tensor, zeros } from "../creation/creation.ts";
 import { manualSeed } from "../random/generator.ts";
 import { rand, randn } from "../random/random.ts";
-import { planRecurrent, type RecurrentShape } from "./plan.ts";
+import { planRecurrent, type RecurrentShape, recurrentBucket, recurrentCandidates } from "./plan.ts";
 import { gru, lstm, type RecurrentOptions, rnn } from "./recurrent.ts";
 
 const NAMES = ["rnn", "lstm", "gru"] as const;
@@ -351,4 +351,36 @@ test("the choice of kernels", () => {
   expect(plan(gpu, shape(32, 512))).toMatchObject({ parts: 8, blocks: 1, stepsPerDispatch: 1 });
   expect(plan(gpu, { ...shape(32, 300), gates: 1 })).toMatchObject({ blocks: 2, constants: { THREADS: 256 } });
   expect(plan(gpu, { ...shape(32, 64), t: 5000 }).stepsPerDispatch).toBe(1024);
+});
+
+test("the choices that can be measured, and when one is used", () => {
+  const software = { family: "software", subgroupSize: 8, tuning: UNTUNED } as const;
+  const gpu = { family: "gpu", subgroupSize: 32, tuning: UNTUNED } as const;
+  const shape = { cell: "lstm", b: 20, t: 60, hidden: 128, gates: 4 };
+  expect(recurrentBucket(shape, "backward")).toBe("lstm backward 32x64x128");
+  for (const device of [software, gpu]) {
+    for (const of of [shape, { ...shape, hidden: 20 }, { ...shape, hidden: 300 }, { ...shape, b: 1 }]) {
+      const plans = recurrentCandidates(device, of).map((choice) =>
+        planRecurrent({ ...device, tuning: new Map([[recurrentBucket(of, "forward"), choice]]) }, of, "forward"),
+      );
+      expect(plans[0]).toEqual(planRecurrent(device, of, "forward"));
+      expect(plans.length).toBeGreaterThan(2);
+      expect(new Set(plans.map((plan) => JSON.stringify(plan))).size).toBe(plans.length);
+    }
+  }
+  const choice = { kernel: "software", rows: 32, isShared: true };
+  const tuned = (choice: Choice) => ({ ...software, tuning: new Map([[recurrentBucket(shape, "forward"), choice]]) });
+  expect(planRecurrent(tuned(choice), shape, "forward")).toMatchObject({ rows: 32, parts: 4, stepsPerDispatch: 1 });
+  expect(planRecurrent(tuned(choice), shape, "backward")).toMatchObject({ rows: 16, parts: 1 });
+  for (const wrong of [
+    { ...choice, rows: 4 },
+    { ...choice, kernel: "gpu", threads: 64 },
+    { ...choice, isShared: 1 },
+  ]) {
+    expect(planRecurrent(tuned(wrong), shape, "forward")).toEqual(planRecurrent(software, shape, "forward"));
+  }
+  // Large steps are always shared on GPUs, and what is one block is not.
+  const kernels = (hidden: number) => recurrentCandidates(gpu, { ...shape, hidden }).map(({ isShared }) => isShared);
+  expect(new Set(kernels(1024))).toEqual(new Set([true]));
+  expect(new Set(kernels(32))).toEqual(new Set([false]));
 });

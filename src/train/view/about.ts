@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { cpus } from "node:os";
+import type { Device } from "../../gpu/device.ts";
 import type { LayerSummary, Module } from "../../nn/index.ts";
 import { defaultDevice } from "../../tensor/device.ts";
 
@@ -11,6 +12,8 @@ export interface About {
   readonly device: string;
   /** The adapter's own words; null on the cpu device. */
   readonly adapter: string | null;
+  /** How many choices of kernels that were measured on the adapter were in use. */
+  readonly tuned: number;
   readonly processor: string;
   readonly platform: string;
   readonly versions: { readonly tilegrad: string; readonly node: string; readonly webgpu: string };
@@ -33,12 +36,13 @@ export async function describeBeginning(
   data: Pick<About, "stepsPerEpoch" | "examples">,
 ): Promise<About> {
   const { layers, parameters, trainable, parameterBytes, bufferBytes } = model.summary(...inputs);
-  const { name, capabilities } = defaultDevice() as { name: string; capabilities?: { description?: string } };
+  const { name, tuning, capabilities } = defaultDevice() as Device & { capabilities?: { description?: string } };
   const require = createRequire(import.meta.url);
   return {
     started: new Date().toISOString(),
     device: name,
     adapter: capabilities?.description ?? null,
+    tuned: tuning.size,
     processor: `${cpus()[0]?.model.trim() ?? "unknown"}, ${cpus().length} logical cores`,
     platform: `${process.platform} ${process.arch}`,
     versions: {

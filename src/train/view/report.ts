@@ -320,11 +320,12 @@ function configuration({ config }: RunView): Section | null {
 }
 
 function environment({ about, points, result }: RunView): Section | null {
-  const { started, device, adapter, processor, platform, versions, examples } = about;
+  const { started, device, adapter, tuned, processor, platform, versions, examples } = about;
   const known = points.filter(({ kind }) => kind === "epoch").map(({ values }) => values.seconds ?? 0);
   const inEpochs = known.reduce((sum, seconds) => sum + seconds, 0);
   const rows = [
     ["Device", [device ?? result?.device, adapter].filter(Boolean).join(": ")],
+    ["Kernels", tuned ? `${formatCount(tuned)} measured choices (tilegrad tune)` : null],
     ["Processor", processor],
     ["Platform", platform],
     [
