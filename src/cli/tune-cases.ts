@@ -121,7 +121,9 @@ export function standardCases(device: WebGpuDevice, ops: readonly string[], isQu
     ...(isQuick ? [] : [...linear(1, 64, 128), ...linear(1, 128, 128), ...linear(1, 128, 10)]),
     ...(isQuick ? [] : [productShape("TN", 128, 128, 8192), productShape("NN", 128, 128, 128, { batches: 64 })]),
     // A language model's, for which a software adapter takes too long.
-    ...(isGpu && !isQuick ? [65, 384, 1536].flatMap((size) => linear(3072, 384, size, true)) : []),
+    ...(isGpu && !isQuick
+      ? [...[65, 384, 1536].flatMap((size) => linear(3072, 384, size, true)), ...linear(3072, 1536, 384, true)]
+      : []),
   ];
   const images = [
     { n: 64, ci: 1, co: 32, size: 28 },

@@ -29,6 +29,7 @@ export const TUNE_OPTIONS = {
 } as const satisfies OptionTable;
 
 const ROUNDS = { quick: 3, full: 6 } as const;
+const BUCKET_WIDTH = 46;
 
 export async function tuneCommand(args: readonly string[]): Promise<void> {
   const { values } = parseOptions("tune", TUNE_OPTIONS, args);
@@ -46,11 +47,11 @@ export async function tuneCommand(args: readonly string[]): Promise<void> {
   const { bar } = json ? { bar: null } : barOn(process.stdout, "{bucket}", "{value}/{total}");
   const measurements: Measurement[] = [];
   if (!json) console.log(`${cases.length} sizes on ${device.capabilities.description}`);
-  bar?.start(cases.length, 0, { bucket: "" });
+  bar?.start(cases.length, 0, { bucket: "".padEnd(BUCKET_WIDTH) });
   try {
     for (const [i, one] of cases.entries()) {
       if (interruption.isStopped() || performance.now() - begin > 1000 * seconds) break;
-      bar?.update(i, { bucket: one.bucket });
+      bar?.update(i, { bucket: one.bucket.padEnd(BUCKET_WIDTH) });
       const rounds = values.quick ? ROUNDS.quick : ROUNDS.full;
       const measurement = await measure(device, one, { rounds, isStopped: interruption.isStopped });
       if (!measurement) break;
@@ -76,7 +77,9 @@ export async function tuneCommand(args: readonly string[]): Promise<void> {
     );
   }
   if (interruption.isStopped()) {
-    throw new InterruptedError(`stopped after ${measurements.length} of ${cases.length} sizes, which are remembered`);
+    throw new InterruptedError(
+      `tune: stopped after ${measurements.length} of ${cases.length} sizes, which are remembered`,
+    );
   }
 }
 
@@ -85,7 +88,7 @@ function casesOf({ ops, shapes, quick }: Values<typeof TUNE_OPTIONS>): (device: 
   const names = ops.split(",");
   for (const name of names) {
     if (!(TUNED_OPS as readonly string[]).includes(name)) {
-      throw new UsageError(`tune: --ops has "${name}", expected some of ${TUNED_OPS.join(",")}`);
+      throw new UsageError(`tune: --ops has "${name}", expected some of ${TUNED_OPS.join(", ")}`);
     }
   }
   if (shapes === undefined) return (device) => standardCases(device, names, quick);
@@ -123,7 +126,7 @@ function lineOf({ bucket, heuristicMilliseconds, winner, refused }: Measurement)
     ? `${milliseconds(winner.milliseconds)}  ${(heuristicMilliseconds / winner.milliseconds).toFixed(2)} x  ${choiceText(winner.choice)}`
     : `${"".padStart(9)}     the heuristic's`;
   const fault = refused.length > 0 ? `; wrong or impossible: ${refused.map(choiceText).join("; ")}` : "";
-  return `${bucket.padEnd(40)}${milliseconds(heuristicMilliseconds)}  ${found}${fault}`;
+  return `${bucket.padEnd(BUCKET_WIDTH)}${milliseconds(heuristicMilliseconds)}  ${found}${fault}`;
 }
 
 function milliseconds(value: number): string {

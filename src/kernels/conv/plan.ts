@@ -42,7 +42,7 @@ const LANES = 8;
 const WASTE = { software: 16, gpu: 8 } as const;
 // Below this many multiplications, packing the operands takes longer.
 const FEW_PRODUCTS = 8192;
-const PARTS = [1, 4, 16, 64, 256] as const;
+const PARTS = [1, 2, 4, 8, 16, 32, 64, 128, 256] as const;
 // More parts than for this many times what fills a device have nothing left to win.
 const MOST_WORK_BY_FILL = 4;
 

@@ -1,0 +1,132 @@
+import { expect, test } from "vitest";
+import { type Choice, UNTUNED } from "../gpu/tuning.ts";
+import type { WebGpuDevice } from "../gpu/webgpu.ts";
+import type { Geometry } from "../kernels/conv/geometry.ts";
+import { matmul } from "../kernels/matmul/matmul.ts";
+import { deviceNamed } from "../tensor/device.ts";
+import { convCase, productCase, recurrentCase, standardCases, TUNED_OPS } from "./tune-cases.ts";
+import { measure, remember, type TuningCase } from "./tuner.ts";
+
+const device = deviceNamed("webgpu") as WebGpuDevice;
+const isGpu = device.family === "gpu";
+
+async function expectAllRight(given: TuningCase, candidates: number): Promise<void> {
+  const found = await measure(device, given, { rounds: 1 });
+  expect(found).toMatchObject({ candidates: given.candidates.length, refused: [] });
+  expect(given.candidates.length, "candidates").toBeGreaterThanOrEqual(candidates);
+  expect(device.tuning).toBe(UNTUNED);
+}
+
+const square = { batches: 1, transposeA: false, transposeB: false };
+
+// The kernels for GPUs take a software adapter's compiler so long that each of their variants is checked once.
+test("every candidate for a product is right", async () => {
+  // Tiles of all sizes, of operands with odd lines and of others.
+  await expectAllRight(productCase(device, { ...square, m: 190, n: 190, k: 40 }), isGpu ? 10 : 6);
+  if (isGpu) return;
+  // Rows, turned or not, in parts and in other layouts.
+  await expectAllRight(productCase(device, { ...square, m: 12, n: 20, k: 300 }), 8);
+  await expectAllRight(productCase(device, { ...square, m: 33, n: 35, k: 150, transposeA: true }), 8);
+  await expectAllRight(productCase(device, { ...square, m: 9, n: 6, k: 37, transposeB: true, batches: 3 }), 4);
+  await expectAllRight(productCase(device, { ...square, m: 40, n: 24, k: 300, transposeB: true, rowsApart: true }), 4);
+});
+
+test("every candidate for the parts of a product is right", () =>
+  expectAllRight(productCase(device, { ...square, m: 24, n: 24, k: 600, transposeA: true }), 3));
+
+const geometry: Geometry = {
+  ...{ n: 60, groups: 1, ci: 5, co: 40, size: [12, 11], outSize: [6, 6] },
+  ...{ kernel: [3, 3], stride: [2, 2], pad: [1, 1], dilation: [1, 1] },
+};
+
+test.each(["forward", "backwardInput", "backwardWeight"] as const)(
+  "every candidate for a convolution is right, %s",
+  (direction) => expectAllRight(convCase(device, geometry, direction), direction === "backwardWeight" ? 4 : 2),
+);
+
+test.each(["forward", "backward"] as const)("every candidate for a recurrent network is right, %s", (entry) =>
+  expectAllRight(recurrentCase(device, "gru", { b: 11, t: 5, d: 8, hidden: 72 }, entry), 4),
+);
+
+const choices: readonly Choice[] = [{ kernel: "usual" }, { kernel: "wrong" }, { kernel: "fails" }, { kernel: "fast" }];
+
+// One whose candidates take as many products as is said.
+function madeUp(costs: Readonly<Record<string, number>>): TuningCase {
+  return {
+    ...{
+      bucket: "made up",
+      candidates: choices,
+      operands: [
+        [36, 200],
+        [200, 36],
+      ],
+    },
+    ...{ check: { terms: 200 }, products: 36 * 36 * 200 },
+    run([a, b]) {
+      const choice = a!.device.tuning.get("made up")?.kernel as string | undefined;
+      if (choice === "fails") return matmul(a!, a!);
+      for (let i = 1; i < (costs[choice ?? ""] ?? 1); i++) matmul(a!, b!).dispose();
+      const y = matmul(a!, b!);
+      // Off by one in one element or two.
+      return choice === "wrong" ? y.add(y.equal(y.max())) : y;
+    },
+  };
+}
+
+test("the faster candidate wins, and neither a wrong one nor one that fails counts", async () => {
+  const found = await measure(device, madeUp({ usual: 6, wrong: 1, fast: 2 }), { rounds: 4 });
+  expect(found).toMatchObject({
+    bucket: "made up",
+    candidates: 4,
+    refused: [{ kernel: "wrong" }, { kernel: "fails" }],
+    winner: { choice: { kernel: "fast" } },
+  });
+  expect(found!.winner!.milliseconds).toBeLessThan(0.7 * found!.heuristicMilliseconds);
+});
+
+test("what is slower, or as fast, leaves the heuristic's choice", async () => {
+  const found = await measure(device, madeUp({ usual: 2, fast: 3 }), { rounds: 4 });
+  expect(found).toMatchObject({ winner: null, heuristicMilliseconds: expect.any(Number) });
+});
+
+test("without a clock of the GPU, the time on the wall decides", async () => {
+  const { features } = device.capabilities;
+  (device.capabilities as { features: readonly string[] }).features = [];
+  try {
+    const found = await measure(device, madeUp({ usual: 16, fast: 1 }), { rounds: 3 });
+    expect(found).toMatchObject({ winner: { choice: { kernel: "fast" } } });
+  } finally {
+    (device.capabilities as { features: readonly string[] }).features = features;
+  }
+});
+
+test("one that is stopped has found nothing, and leaves nothing", async () => {
+  const { storages } = device.memory;
+  let left = 9;
+  expect(await measure(device, madeUp({}), { rounds: 100, isStopped: () => left-- === 0 })).toBe(null);
+  expect(device.memory.storages).toBe(storages);
+  expect(device.tuning).toBe(UNTUNED);
+});
+
+test("winners take their bucket's place; where the heuristic held out, it decides again", () => {
+  const [a, b, c] = choices as [Choice, Choice, Choice];
+  const found = (bucket: string, choice: Choice | null) => ({
+    ...{ bucket, heuristicMilliseconds: 2, candidates: 3, refused: [] },
+    winner: choice && { choice, milliseconds: 1 },
+  });
+  const before = new Map([
+    ["kept", a],
+    ["lost", a],
+    ["other", a],
+  ]);
+  const after = remember(before, [found("lost", null), found("other", b), found("new", c), found("none", null)]);
+  expect(Object.fromEntries(after)).toEqual({ kept: a, other: b, new: c });
+});
+
+test("the standard sizes are of different buckets, and can be right to the bit", () => {
+  const cases = standardCases(device, TUNED_OPS, false);
+  expect(new Set(cases.map(({ bucket }) => bucket)).size).toBe(cases.length);
+  expect(standardCases(device, TUNED_OPS, true).length).toBeLessThan(cases.length);
+  expect(standardCases(device, ["conv"], true).every(({ bucket }) => bucket.startsWith("conv "))).toBe(true);
+  for (const { check, bucket } of cases) if ("terms" in check) expect(check.terms, bucket).toBeLessThan(2 ** 22);
+});
