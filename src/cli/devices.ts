@@ -1,6 +1,7 @@
 /** `tilegrad devices`: what there is to compute on, and what would be used. */
 import { capabilitiesOf, findAdapter, openDevice } from "../gpu/adapter.ts";
-import { readTuning, tuningPath } from "../gpu/tuning-file-node.ts";
+import { platform } from "../gpu/platform.ts";
+import { tuningPath } from "../gpu/tuning-file-node.ts";
 import { type OptionTable, parseOptions } from "./options.ts";
 import { printJson } from "./output.ts";
 
@@ -28,7 +29,7 @@ export async function devicesCommand(args: readonly string[]): Promise<void> {
     device.destroy();
   }
   const used = adapter ? "webgpu" : "cpu";
-  const tuned = capabilities ? readTuning(capabilities).size : 0;
+  const tuned = capabilities ? platform().readTuning(capabilities).size : 0;
   if (values.json) {
     printJson({ used, adapter: capabilities, limits, tuned });
     return;

@@ -33,54 +33,64 @@ const BUCKET_WIDTH = 46;
 
 export async function tuneCommand(args: readonly string[]): Promise<void> {
   const { values } = parseOptions("tune", TUNE_OPTIONS, args);
-  const { json, seconds = Number.POSITIVE_INFINITY } = values;
+  const { json } = values;
   const makeCases = casesOf(values);
   if (values.clear) return clear(json);
 
-  await init({ device: "webgpu" });
+  await init({ device: "webgpu", tuning: false });
   const device = deviceNamed("webgpu") as WebGpuDevice;
   const cases = makeCases(device);
   const path = tuningPath(device.capabilities);
-  const before = readTuning(device.capabilities);
+  if (!json) console.log(`${cases.length} sizes on ${device.capabilities.description}`);
+  const { measured, isInterrupted } = await measureAll(device, cases, values);
+  const choices = readTuning(device.capabilities).size;
+  if (json) printJson({ path, sizes: cases.length, measured, choices });
+  else {
+    const won = measured.filter(({ winner }) => winner).length;
+    console.log(
+      `${won} of ${measured.length} measured sizes have faster kernels than the heuristic's; ${choices} choices in ${path}`,
+    );
+  }
+  if (isInterrupted) {
+    throw new InterruptedError(`tune: stopped after ${measured.length} of ${cases.length} sizes, which are remembered`);
+  }
+}
+
+// Each is remembered at once: a driver that crashes on the next one takes nothing with it.
+async function measureAll(
+  device: WebGpuDevice,
+  cases: readonly TuningCase[],
+  { json, quick, seconds = Number.POSITIVE_INFINITY }: Values<typeof TUNE_OPTIONS>,
+) {
+  const rounds = quick ? ROUNDS.quick : ROUNDS.full;
+  const measured: Measurement[] = [];
   const interruption = listenForInterruption();
   const begin = performance.now();
   const { bar } = json ? { bar: null } : barOn(process.stdout, "{bucket}", "{value}/{total}");
-  const measurements: Measurement[] = [];
-  if (!json) console.log(`${cases.length} sizes on ${device.capabilities.description}`);
-  bar?.start(cases.length, 0, { bucket: "".padEnd(BUCKET_WIDTH) });
+  bar?.start(cases.length, 0, { bucket: "" });
   try {
     for (const [i, one] of cases.entries()) {
       if (interruption.isStopped() || performance.now() - begin > 1000 * seconds) break;
       bar?.update(i, { bucket: one.bucket.padEnd(BUCKET_WIDTH) });
-      const rounds = values.quick ? ROUNDS.quick : ROUNDS.full;
       const measurement = await measure(device, one, { rounds, isStopped: interruption.isStopped });
       if (!measurement) break;
-      measurements.push(measurement);
+      measured.push(measurement);
+      await save(device, measurement);
       if (!bar && !json) console.log(lineOf(measurement));
     }
   } finally {
     bar?.stop();
     interruption.end();
   }
+  if (bar) for (const measurement of measured) console.log(lineOf(measurement));
+  return { measured, isInterrupted: interruption.isStopped() };
+}
 
-  const tuning = remember(before, measurements);
-  if (measurements.length > 0) {
-    mkdirSync(dirname(path), { recursive: true });
-    await writeFileAtomic(path, new TextEncoder().encode(formatTuning(device.capabilities, tuning)));
-  }
-  if (json) printJson({ path, measured: measurements, sizes: cases.length, choices: tuning.size });
-  else {
-    if (bar) for (const measurement of measurements) console.log(lineOf(measurement));
-    const winners = measurements.filter(({ winner }) => winner).length;
-    console.log(
-      `${winners} of ${measurements.length} measured sizes have faster kernels than the heuristic's; ${tuning.size} choices in ${path}`,
-    );
-  }
-  if (interruption.isStopped()) {
-    throw new InterruptedError(
-      `tune: stopped after ${measurements.length} of ${cases.length} sizes, which are remembered`,
-    );
-  }
+async function save({ capabilities }: WebGpuDevice, measurement: Measurement): Promise<void> {
+  const path = tuningPath(capabilities);
+  const tuning = remember(readTuning(capabilities), measurement);
+  mkdirSync(dirname(path), { recursive: true });
+  await writeFileAtomic(path, new TextEncoder().encode(formatTuning(capabilities, tuning)));
 }
 
 // What is asked for, once there is a device. Refuses what cannot be.

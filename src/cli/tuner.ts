@@ -106,7 +106,7 @@ export async function measure(
     for (const choice of candidates) {
       if (isStopped()) return null;
       const found = await resultOf(device, () => runWith(choice));
-      expected ??= found;
+      if (choice === heuristic) expected ??= found;
       if (found && expected && isRight(found, expected, given.check)) right.push(choice);
     }
 
@@ -146,12 +146,10 @@ export async function measure(
 }
 
 /** The tuning with what was measured: a winner takes its bucket's place, and where the heuristic held out, it decides again. */
-export function remember(tuning: Tuning, measurements: readonly Measurement[]): Tuning {
+export function remember(tuning: Tuning, { bucket, winner }: Measurement): Tuning {
   const choices = new Map(tuning);
-  for (const { bucket, winner } of measurements) {
-    if (winner) choices.set(bucket, winner.choice);
-    else choices.delete(bucket);
-  }
+  if (winner) choices.set(bucket, winner.choice);
+  else choices.delete(bucket);
   return choices;
 }
 
@@ -167,10 +165,15 @@ function draw(count: number, check: Check, seed: number): Float32Array {
 }
 
 function isRight(found: Numbers, expected: Numbers, check: Check): boolean {
-  const largest = Float64Array.from(expected).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
-  const allowed = "terms" in check ? 0 : check.tolerance * largest;
+  const allowed = "terms" in check ? 0 : check.tolerance * largestOf(expected);
   for (let i = 0; i < expected.length; i++) if (!(Math.abs(found[i]! - expected[i]!) <= allowed)) return false;
   return found.length === expected.length;
+}
+
+function largestOf(numbers: Numbers): number {
+  let largest = 0;
+  for (let i = 0; i < numbers.length; i++) largest = Math.max(largest, Math.abs(numbers[i]!));
+  return largest;
 }
 
 // Its elements, or null where the adapter cannot run it.

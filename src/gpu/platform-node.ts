@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { Platform } from "./platform.ts";
+import { UNTUNED } from "./tuning.ts";
 import { readTuning } from "./tuning-file-node.ts";
 import { ensureRuntimeFolder, findDriver, loadDriver } from "./vulkan-driver-node.ts";
 
@@ -42,7 +43,7 @@ export const nodePlatform: Platform = {
 
   readText: (url) => readFileSync(url, "utf8"),
 
-  readTuning,
+  readTuning: (adapter) => (process.env.TILEGRAD_TUNING === "off" ? UNTUNED : readTuning(adapter)),
 
   collectGarbage() {
     if (!collect) {

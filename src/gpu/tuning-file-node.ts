@@ -27,11 +27,10 @@ export function tuningPath({ description }: Pick<Capabilities, "description">): 
 }
 
 /**
- * Reads the choices for an adapter: none where there is no file, or `TILEGRAD_TUNING` is `off`. A file that is damaged or of
- * another version is none either, and a line on standard error says so.
+ * Reads the choices for an adapter: none where there is no file. A file that is damaged or of another version is none either, and
+ * a line on standard error says so.
  */
 export function readTuning(adapter: Pick<Capabilities, "description">): Tuning {
-  if (process.env.TILEGRAD_TUNING === "off") return UNTUNED;
   const path = tuningPath(adapter);
   let text: string;
   try {

@@ -200,15 +200,10 @@ function partsToFill(
 }
 
 function planOf(choice: ProductChoice, shape: ProductShape): ProductPlan {
-  return {
-    ...(choice.kernel === "lanes" ? planLanes(choice, shape) : planTiles(choice, shape)),
-    ...cut(shape.k, choice.splits),
-  };
+  return choice.kernel === "lanes" ? planLanes(choice, shape) : planTiles(choice, shape);
 }
 
-type Uncut = Omit<ProductPlan, "splits" | "chunk">;
-
-function planLanes({ kernel, rows, isTurned }: LanesChoice, shape: ProductShape): Uncut {
+function planLanes({ kernel, rows, isTurned, splits }: LanesChoice, shape: ProductShape): ProductPlan {
   const computed = isTurned ? turn(shape) : shape;
   const odd = oddOperands(computed);
   return {
@@ -221,10 +216,11 @@ function planLanes({ kernel, rows, isTurned }: LanesChoice, shape: ProductShape)
     // With fewer than four rows per lane, A is read by elements where its lines run along m.
     packA: odd.a && !(rows < 4 && computed.transposeA),
     packB: odd.b,
+    ...cut(shape.k, splits),
   };
 }
 
-function planTiles({ kernel, tile, blocks, packs }: TilesChoice, shape: ProductShape): Uncut {
+function planTiles({ kernel, tile, blocks, packs, splits }: TilesChoice, shape: ProductShape): ProductPlan {
   const odd = oddOperands(shape);
   const read = !packs && (odd.a || odd.b) ? "scalar" : "vec4";
   return {
@@ -236,6 +232,7 @@ function planTiles({ kernel, tile, blocks, packs }: TilesChoice, shape: ProductS
     write: read === "vec4" && shape.n % 4 === 0 ? "vec4" : "scalar",
     packA: packs && odd.a,
     packB: packs && odd.b,
+    ...cut(shape.k, splits),
   };
 }
 
