@@ -89,6 +89,16 @@ describe("the command", () => {
     expect(JSON.parse(readFileSync(join(folder, "tuning", files()[0]!), "utf8"))).toHaveProperty("choices");
   });
 
+  test("refuses at once where it could not remember anything", async () => {
+    const file = join(folder, "file");
+    writeFileSync(file, "");
+    const { code, stderr } = await tilegrad(["tune"], { env: { ...env, TILEGRAD_CACHE: join(file, "below") } });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(
+      /tilegrad: tune: the folder \S+ cannot be made; set TILEGRAD_CACHE to one that can be written\n$/,
+    );
+  });
+
   test.each([
     [["--ops", "matmul,pool"], 'tune: --ops has "pool", expected some of matmul, conv, recurrent'],
     [["--shapes", "64x64"], 'tune: --shapes has "64x64", expected three sizes as in 512x128x64'],

@@ -2,7 +2,7 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { capabilitiesOf, findAdapter } from "../gpu/adapter.ts";
-import { DeviceError } from "../gpu/errors.ts";
+import { DataError, DeviceError } from "../gpu/errors.ts";
 import type { Choice } from "../gpu/tuning.ts";
 import { formatTuning, readTuning, tuningPath } from "../gpu/tuning-file-node.ts";
 import type { WebGpuDevice } from "../gpu/webgpu.ts";
@@ -41,6 +41,7 @@ export async function tuneCommand(args: readonly string[]): Promise<void> {
   const device = deviceNamed("webgpu") as WebGpuDevice;
   const cases = makeCases(device);
   const path = tuningPath(device.capabilities);
+  makeFolder(dirname(path));
   if (!json) console.log(`${cases.length} sizes on ${device.capabilities.description}`);
   const { measured, isInterrupted } = await measureAll(device, cases, values);
   const choices = readTuning(device.capabilities).size;
@@ -86,10 +87,19 @@ async function measureAll(
   return { measured, isInterrupted: interruption.isStopped() };
 }
 
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (cause) {
+    throw new DataError(`tune: the folder ${folder} cannot be made; set TILEGRAD_CACHE to one that can be written`, {
+      cause,
+    });
+  }
+}
+
 async function save({ capabilities }: WebGpuDevice, measurement: Measurement): Promise<void> {
   const path = tuningPath(capabilities);
   const tuning = remember(readTuning(capabilities), measurement);
-  mkdirSync(dirname(path), { recursive: true });
   await writeFileAtomic(path, new TextEncoder().encode(formatTuning(capabilities, tuning)));
 }
 

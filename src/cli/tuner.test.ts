@@ -3,6 +3,7 @@ import { type Choice, UNTUNED } from "../gpu/tuning.ts";
 import type { WebGpuDevice } from "../gpu/webgpu.ts";
 import type { Geometry } from "../kernels/conv/geometry.ts";
 import { matmul } from "../kernels/matmul/matmul.ts";
+import { rand } from "../kernels/random/random.ts";
 import { deviceNamed } from "../tensor/device.ts";
 import { convCase, productCase, recurrentCase, standardCases, TUNED_OPS } from "./tune-cases.ts";
 import { measure, remember, type TuningCase } from "./tuner.ts";
@@ -33,6 +34,26 @@ test("every candidate for a product is right", async () => {
 
 test("every candidate for the parts of a product is right", () =>
   expectAllRight(productCase(device, { ...square, m: 24, n: 24, k: 600, transposeA: true }), 3));
+
+// Else a row could depend on how many others there are, since that may be another bucket.
+test("where rows are kept apart, every candidate gives the same bits", async () => {
+  const { bucket, candidates, operands, run } = productCase(device, {
+    ...square,
+    m: 190,
+    n: 190,
+    k: 40,
+    rowsApart: true,
+  });
+  const inputs = operands.map((shape) => rand(shape));
+  const results: (readonly number[])[] = [];
+  for (const choice of candidates) {
+    device.tuning = new Map([[bucket, choice]]);
+    results.push([...(await run(inputs).data())]);
+  }
+  device.tuning = UNTUNED;
+  expect(results.length).toBeGreaterThanOrEqual(isGpu ? 10 : 6);
+  for (const result of results) expect(result).toEqual(results[0]);
+});
 
 const geometry: Geometry = {
   ...{ n: 60, groups: 1, ci: 5, co: 40, size: [12, 11], outSize: [6, 6] },
