@@ -99,7 +99,7 @@ export function recurrentCase(
       input.requiresGrad = true;
       return grad(output([input, ...rest]), [input], { gradOutputs: [rest.at(-1)!] })[0]!;
     },
-    isTimed: (label) => label.startsWith(cell) && label.endsWith(entry),
+    clock: "wall",
   };
 }
 

@@ -23,9 +23,11 @@ export interface TuningCase {
   readonly products: number;
   readonly check: Check;
   readonly run: (operands: readonly Tensor[]) => Tensor;
-  /** Whether a dispatch, by its kernel and entry, depends on the choice; all are measured by default. */
-  readonly isTimed?: (label: string) => boolean;
+  /** `wall` where candidates differ by many dispatches, whose launch is a part of what they cost; the GPU's by default, if it has one. */
+  readonly clock?: Clock;
 }
+
+type Clock = "gpu" | "wall";
 
 /**
  * How a result is told to be right. A sum of `terms` products is exact in float32, in any order, where the operands are whole
@@ -75,70 +77,36 @@ export async function measure(
   { rounds, isStopped = () => false }: MeasureOptions,
 ): Promise<Measurement | null> {
   const { bucket, candidates } = given;
-  const values = given.operands.map((shape, i) => draw(sizeOf(shape), given.check, i));
-  const operandsOn = (on: Device) =>
-    withDevice(on, () => given.operands.map((shape, i) => tensor(values[i]!, { shape })));
-  const operands = operandsOn(device);
+  const [heuristic] = candidates as readonly [Choice, ...Choice[]];
   const before = device.tuning;
-  const runWith = (choice: Choice) => {
+  const operands = operandsOn(device, given);
+  const run = (choice: Choice) => {
+    if (isStopped()) throw new Stopped();
     device.tuning = new Map([[bucket, choice]]);
     return scope(() => given.run(operands));
   };
-  const timesOf = async (choices: readonly Choice[], repeats: number, round: number, times: Map<Choice, number>) => {
-    for (const choice of inTurn(choices, round)) {
-      if (isStopped()) return false;
-      const ms = await timeOf(device, repeats, () => runWith(choice), given.isTimed);
-      times.set(choice, Math.min(ms, times.get(choice) ?? Number.POSITIVE_INFINITY));
-    }
-    return true;
-  };
-
+  const watch = new Stopwatch(device, given.clock ?? clockOf(device), run);
   try {
-    const [heuristic] = candidates as readonly [Choice, ...Choice[]];
-    let expected: Numbers | null = null;
-    if (given.products <= QUICK_PRODUCTS) {
-      const reference = operandsOn(deviceNamed("cpu:f64"));
-      const y = scope(() => given.run(reference));
-      expected = await y.data();
-      for (const x of [...reference, y]) x.dispose();
-    }
-    const right: Choice[] = [];
-    for (const choice of candidates) {
-      if (isStopped()) return null;
-      const found = await resultOf(device, () => runWith(choice));
-      if (choice === heuristic) expected ??= found;
-      if (found && expected && isRight(found, expected, given.check)) right.push(choice);
-    }
-
-    const times = new Map<Choice, number>();
-    const timeOfHeuristic = () => times.get(heuristic) ?? Number.POSITIVE_INFINITY;
-    let repeats = 1;
-    let contenders: readonly Choice[] = right;
-    for (let round = 0; round < rounds; round++) {
-      if (!(await timesOf(contenders, repeats, round, times))) return null;
-      const best = Math.min(...times.values());
-      const limit = best * (round === 0 ? HOPELESS.first : HOPELESS.later);
-      contenders = contenders.filter((choice) => choice === heuristic || times.get(choice)! <= limit);
-      if (round === 0) repeats = Math.min(Math.ceil(LEAST_MILLISECONDS[clockOf(device)] / best), MOST_REPEATS);
-    }
-    const [fastest] = [...contenders].sort((a, b) => times.get(a)! - times.get(b)!);
-    let winner = fastest && times.get(fastest)! < CLEARLY * timeOfHeuristic() ? fastest : null;
-    if (winner) {
+    const right = await rightOnes(device, given, run);
+    let times = await race(heuristic, right, rounds, watch);
+    let [winner = heuristic] = [...right].sort((a, b) => bestOf(times.get(a)) - bestOf(times.get(b)));
+    if (winner !== heuristic) {
       // Of many, the luckiest comes first: it has to win again, with times of their own.
-      const pair = [heuristic, winner].filter((choice) => right.includes(choice));
-      times.clear();
-      for (let round = 0; round < rounds; round++) {
-        if (!(await timesOf(pair, repeats, round, times))) return null;
-      }
-      if (times.get(winner)! >= CLEARLY * timeOfHeuristic()) winner = null;
+      const pair = right.filter((choice) => choice === heuristic || choice === winner);
+      times = new Map();
+      for (let round = 0; round < rounds; round++) await watch.round(pair, round, times);
+      if (!isClearlyFaster(times.get(winner), times.get(heuristic))) winner = heuristic;
     }
     return {
       bucket,
-      heuristicMilliseconds: timeOfHeuristic(),
-      winner: winner && { choice: winner, milliseconds: times.get(winner)! },
+      heuristicMilliseconds: bestOf(times.get(heuristic)),
+      winner: winner === heuristic ? null : { choice: winner, milliseconds: bestOf(times.get(winner)) },
       candidates: candidates.length,
       refused: candidates.filter((choice) => !right.includes(choice)),
     };
+  } catch (error) {
+    if (error instanceof Stopped) return null;
+    throw error;
   } finally {
     device.tuning = before;
     for (const x of operands) x.dispose();
@@ -151,6 +119,48 @@ export function remember(tuning: Tuning, { bucket, winner }: Measurement): Tunin
   if (winner) choices.set(bucket, winner.choice);
   else choices.delete(bucket);
   return choices;
+}
+
+class Stopped extends Error {}
+
+// --- right or wrong
+
+// Those whose result is the reference's or, where that takes too long, the heuristic's.
+async function rightOnes(device: WebGpuDevice, given: TuningCase, run: (choice: Choice) => Tensor): Promise<Choice[]> {
+  let expected = given.products <= QUICK_PRODUCTS ? await referenceOf(given) : null;
+  const right: Choice[] = [];
+  for (const [i, choice] of given.candidates.entries()) {
+    const found = await resultOf(device, () => run(choice));
+    if (i === 0) expected ??= found;
+    if (found && expected && isRight(found, expected, given.check)) right.push(choice);
+  }
+  return right;
+}
+
+async function referenceOf(given: TuningCase): Promise<Numbers> {
+  const operands = operandsOn(deviceNamed("cpu:f64"), given);
+  const y = scope(() => given.run(operands));
+  const data = await y.data();
+  for (const x of [...operands, y]) x.dispose();
+  return data;
+}
+
+// Its elements, or null where the adapter cannot run it.
+async function resultOf(device: WebGpuDevice, run: () => Tensor): Promise<Numbers | null> {
+  try {
+    const y = run();
+    const data = await y.data();
+    y.dispose();
+    return data;
+  } catch (error) {
+    if (!(error instanceof TilegradError) || error instanceof DeviceLostError) throw error;
+    device.clearError();
+    return null;
+  }
+}
+
+function operandsOn(device: Device, { operands, check }: TuningCase): Tensor[] {
+  return withDevice(device, () => operands.map((shape, i) => tensor(draw(sizeOf(shape), check, i), { shape })));
 }
 
 function draw(count: number, check: Check, seed: number): Float32Array {
@@ -176,46 +186,76 @@ function largestOf(numbers: Numbers): number {
   return largest;
 }
 
-// Its elements, or null where the adapter cannot run it.
-async function resultOf(device: WebGpuDevice, run: () => Tensor): Promise<Numbers | null> {
-  try {
-    const y = run();
-    const data = await y.data();
-    y.dispose();
-    return data;
-  } catch (error) {
-    if (!(error instanceof TilegradError) || error instanceof DeviceLostError) throw error;
-    device.clearError();
-    return null;
+// --- fast or slow
+
+type Times = Map<Choice, number[]>;
+
+// All times, of turns in which those that fall behind drop out; the heuristic's choice stays.
+async function race(heuristic: Choice, runners: readonly Choice[], rounds: number, watch: Stopwatch): Promise<Times> {
+  const times: Times = new Map();
+  let left = runners;
+  for (let round = 0; round < rounds && (round === 0 || left.length > 1); round++) {
+    await watch.round(left, round, times);
+    const best = Math.min(...left.map((choice) => bestOf(times.get(choice))));
+    const limit = (round === 0 ? HOPELESS.first : HOPELESS.later) * best;
+    left = left.filter((choice) => choice === heuristic || bestOf(times.get(choice)) <= limit);
+    if (round === 0) watch.adjust(best);
+  }
+  return times;
+}
+
+function bestOf(times: readonly number[] = []): number {
+  return Math.min(...times);
+}
+
+// By the best times, which other work on the machine disturbs least, and by the middle ones, which luck does.
+function isClearlyFaster(times: readonly number[] = [], others: readonly number[] = []): boolean {
+  const medianOf = (of: readonly number[]) => [...of].sort((a, b) => a - b)[of.length >> 1] ?? Number.POSITIVE_INFINITY;
+  return [bestOf, medianOf].every((of) => of(times) < CLEARLY * of(others));
+}
+
+class Stopwatch {
+  readonly #device: WebGpuDevice;
+  readonly #clock: Clock;
+  readonly #run: (choice: Choice) => Tensor;
+  #repeats = 1;
+
+  constructor(device: WebGpuDevice, clock: Clock, run: (choice: Choice) => Tensor) {
+    this.#device = device;
+    this.#clock = clock;
+    this.#run = run;
+  }
+
+  /** Has a run that takes so long repeated for as long as the clock needs. */
+  adjust(milliseconds: number): void {
+    this.#repeats = Math.min(Math.ceil(LEAST_MILLISECONDS[this.#clock] / milliseconds), MOST_REPEATS);
+  }
+
+  /** A turn for each: forwards in one round and backwards in the next, so that none always follows the same other. */
+  async round(choices: readonly Choice[], round: number, times: Times): Promise<void> {
+    for (const choice of round % 2 === 0 ? choices : [...choices].reverse()) {
+      const milliseconds = await this.#time(choice);
+      times.set(choice, [...(times.get(choice) ?? []), milliseconds]);
+    }
+  }
+
+  // Of one run.
+  async #time(choice: Choice): Promise<number> {
+    const work = () => {
+      for (let i = 0; i < this.#repeats; i++) this.#run(choice).dispose();
+    };
+    if (this.#clock === "gpu") {
+      const dispatches = await this.#device.profile(work);
+      return dispatches.reduce((sum, { start, end }) => sum + Math.max(0, end - start), 0) / 1e6 / this.#repeats;
+    }
+    await this.#device.fence();
+    const start = performance.now();
+    work();
+    await this.#device.fence();
+    return (performance.now() - start) / this.#repeats;
   }
 }
 
-function clockOf(device: WebGpuDevice): "gpu" | "wall" {
+function clockOf(device: WebGpuDevice): Clock {
   return device.capabilities.features.includes("timestamp-query") ? "gpu" : "wall";
-}
-
-// Milliseconds of one run.
-async function timeOf(
-  device: WebGpuDevice,
-  repeats: number,
-  run: () => Tensor,
-  isTimed: (label: string) => boolean = () => true,
-): Promise<number> {
-  const work = () => {
-    for (let i = 0; i < repeats; i++) run().dispose();
-  };
-  if (clockOf(device) === "gpu") {
-    const dispatches = (await device.profile(work)).filter(({ label }) => isTimed(label));
-    return dispatches.reduce((sum, { start, end }) => sum + Math.max(0, end - start), 0) / 1e6 / repeats;
-  }
-  await device.fence();
-  const start = performance.now();
-  work();
-  await device.fence();
-  return (performance.now() - start) / repeats;
-}
-
-// Forwards in one round and backwards in the next, so that none always follows the same other.
-function inTurn(choices: readonly Choice[], round: number): readonly Choice[] {
-  return round % 2 === 0 ? choices : [...choices].reverse();
 }
