@@ -90,9 +90,10 @@ describe("the command", () => {
   });
 
   test("refuses at once where it could not remember anything", async () => {
-    const file = join(folder, "file");
-    writeFileSync(file, "");
-    const { code, stderr } = await tilegrad(["tune"], { env: { ...env, TILEGRAD_CACHE: join(file, "below") } });
+    rmSync(join(folder, "tuning"), { recursive: true, force: true });
+    writeFileSync(join(folder, "tuning"), "");
+    const { code, stderr } = await tune();
+    rmSync(join(folder, "tuning"));
     expect(code).toBe(2);
     expect(stderr).toMatch(
       /tilegrad: tune: the folder \S+ cannot be made; set TILEGRAD_CACHE to one that can be written\n$/,
