@@ -56,7 +56,7 @@ test("where rows are kept apart, every candidate gives the same bits", async () 
 });
 
 const geometry: Geometry = {
-  ...{ n: 60, groups: 1, ci: 5, co: 40, size: [12, 11], outSize: [6, 6] },
+  ...{ n: 60, groups: 1, ci: 5, co: 6, size: [12, 11], outSize: [6, 6] },
   ...{ kernel: [3, 3], stride: [2, 2], pad: [1, 1], dilation: [1, 1] },
 };
 

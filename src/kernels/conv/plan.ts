@@ -99,15 +99,22 @@ export function convBucket(geometry: Geometry, direction: Direction): string {
 
 /** The choices that are worth measuring, the heuristic's first. */
 export function slideCandidates(device: Chooser, geometry: Geometry, isBackward: boolean): SlideChoice[] {
-  return withDifferentPlans([chooseSlide(device, geometry, isBackward), ...kernelsOf(device)], planOf);
+  const all = worthATry(device, geometry, isBackward ? "backwardInput" : "forward");
+  return withDifferentPlans([chooseSlide(device, geometry, isBackward), ...all], planOf);
 }
 
 /** The choices that are worth measuring for a weight's gradient, the heuristic's first. */
 export function weightCandidates(device: Chooser, geometry: Geometry): WeightChoice[] {
-  const all = kernelsOf(device)
+  const all = worthATry(device, geometry, "backwardWeight")
     .flatMap((choice) => PARTS.map((parts) => ({ ...choice, parts })))
     .filter((choice) => fitsWeight(device, geometry, choice));
   return withDifferentPlans([chooseWeight(device, geometry), ...all], (choice) => weightPlanOf(choice, geometry));
+}
+
+// Element by element only where a product wastes much or there is little to do: a large convolution could keep a GPU busy for seconds.
+function worthATry(device: Chooser, geometry: Geometry, direction: Direction): SlideChoice[] {
+  const isClose = 4 * wasteOf(geometry, direction) > WASTE[device.family] || productsOf(geometry) < 16 * FEW_PRODUCTS;
+  return kernelsOf(device).filter(({ kernel }) => kernel !== "direct" || isClose);
 }
 
 function kernelsOf(device: Chooser): SlideChoice[] {
@@ -136,18 +143,15 @@ function fitsWeight(device: Chooser, geometry: Geometry, choice: Choice): choice
 }
 
 function chooseSlide(device: Chooser, geometry: Geometry, isBackward: boolean): SlideChoice {
-  const { n, groups, ci, co, kernel, outSize, size } = geometry;
-  const [channels, columns] = isBackward ? [co, ci] : [ci, co];
-  const waste = (depthOf(channels, kernel[1]) * tiled(columns)) / (channels * kernel[1] * columns);
+  const { n, groups, ci, co, outSize, size } = geometry;
   const [height, width] = isBackward ? size : outSize;
-  return choose(device, geometry, waste, { m: columns, n: n * height * width, batches: groups });
+  const product = { m: isBackward ? ci : co, n: n * height * width, batches: groups };
+  return choose(device, geometry, isBackward ? "backwardInput" : "forward", product);
 }
 
 function chooseWeight(device: Chooser, geometry: Geometry): WeightChoice {
-  const { groups, ci, co, kernel } = geometry;
-  const columns = columnsOf(geometry);
-  const waste = (tiled(columns) * tiled(co)) / (kernel[0] * kernel[1] * ci * co);
-  const choice = choose(device, geometry, waste, { m: co, n: columns, batches: groups });
+  const product = { m: geometry.co, n: columnsOf(geometry), batches: geometry.groups };
+  const choice = choose(device, geometry, "backwardWeight", product);
   const work = workOf(choice, geometry);
   return { ...choice, parts: Math.max(Math.floor(toFill(choice.kernel, device) / Math.max(work, 1)), 1) };
 }
@@ -168,15 +172,29 @@ function workOf(choice: SlideChoice, geometry: Geometry): number {
 
 function choose(
   device: Chooser,
-  { n, groups, ci, co, outSize, kernel }: Geometry,
-  waste: number,
+  geometry: Geometry,
+  direction: Direction,
   product: { readonly m: number; readonly n: number; readonly batches: number },
 ): SlideChoice {
-  const products = n * groups * ci * co * outSize[0] * outSize[1] * kernel[0] * kernel[1];
-  if (device.kind === "cpu" || products < FEW_PRODUCTS || waste > WASTE[device.family]) return { kernel: "direct" };
+  const isWasteful = wasteOf(geometry, direction) > WASTE[device.family];
+  if (device.kind === "cpu" || productsOf(geometry) < FEW_PRODUCTS || isWasteful) return { kernel: "direct" };
   if (usesLanes(device)) return { kernel: "lanes" };
   const [tile, blocks] = tileSize(product);
   return { kernel: "tiles", tile, blocks };
+}
+
+function productsOf({ n, groups, ci, co, outSize, kernel }: Geometry): number {
+  return n * groups * ci * co * outSize[0] * outSize[1] * kernel[0] * kernel[1];
+}
+
+// Multiplications of a product, with those by the zeros that fill it up, for one that is asked for.
+function wasteOf(geometry: Geometry, direction: Direction): number {
+  const { ci, co, kernel } = geometry;
+  if (direction === "backwardWeight") {
+    return (tiled(columnsOf(geometry)) * tiled(co)) / (kernel[0] * kernel[1] * ci * co);
+  }
+  const [channels, columns] = direction === "backwardInput" ? [co, ci] : [ci, co];
+  return (depthOf(channels, kernel[1]) * tiled(columns)) / (channels * kernel[1] * columns);
 }
 
 function usesLanes({ family, subgroupSize }: Chooser): boolean {
