@@ -214,7 +214,7 @@ function pack(operand: Operand, scratch: Tensor[]): Operand {
   dispatch(packKernel, "forward", {
     bind: { x, y },
     params: { lines, length, quads },
-    groups: ceilDiv(lines, x.device.subgroupSize),
+    groups: ceilDiv(lines, x.device.family === "software" ? x.device.subgroupSize : THREADS),
   });
   return { ...operand, x: y, pitch: 4 * quads };
 }
