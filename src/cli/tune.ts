@@ -49,7 +49,7 @@ export async function tuneCommand(args: readonly string[]): Promise<void> {
   else {
     const won = measured.filter(({ winner }) => winner).length;
     console.log(
-      `${won} of ${measured.length} measured sizes have faster kernels than the heuristic's; ${choices} choices in ${path}`,
+      `${won} of ${measured.length} measured sizes have faster kernels than the heuristic's; choices that are remembered: ${choices}, in ${path}`,
     );
   }
   if (isInterrupted) {
