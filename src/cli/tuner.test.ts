@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { type Choice, UNTUNED } from "../gpu/tuning.ts";
 import type { WebGpuDevice } from "../gpu/webgpu.ts";
 import type { Geometry } from "../kernels/conv/geometry.ts";
@@ -17,6 +17,8 @@ async function expectAllRight(given: TuningCase, candidates: number): Promise<vo
   expect(given.candidates.length, "candidates").toBeGreaterThanOrEqual(candidates);
   expect(device.tuning).toBe(UNTUNED);
 }
+
+afterEach(() => void vi.restoreAllMocks());
 
 const square = { batches: 1, transposeA: false, transposeB: false };
 
@@ -71,8 +73,15 @@ test.each(["forward", "backward"] as const)("every candidate for a recurrent net
 
 const choices: readonly Choice[] = [{ kernel: "usual" }, { kernel: "wrong" }, { kernel: "fails" }, { kernel: "fast" }];
 
-// One whose candidates take as many products as is said.
+// One whose candidates take as many milliseconds as is said, by clocks that stand still otherwise.
 function madeUp(costs: Readonly<Record<string, number>>): TuningCase {
+  let now = 0;
+  vi.spyOn(performance, "now").mockImplementation(() => now);
+  vi.spyOn(device, "profile").mockImplementation(async (fn) => {
+    const start = now * 1e6;
+    await fn();
+    return [{ label: "made-up.run", groups: 1, start, end: now * 1e6 }];
+  });
   return {
     ...{
       bucket: "made up",
@@ -86,7 +95,7 @@ function madeUp(costs: Readonly<Record<string, number>>): TuningCase {
     run([a, b]) {
       const choice = a!.device.tuning.get("made up")?.kernel as string | undefined;
       if (choice === "fails") return matmul(a!, a!);
-      for (let i = 1; i < (costs[choice ?? ""] ?? 1); i++) matmul(a!, b!).dispose();
+      now += costs[choice ?? ""] ?? 1;
       const y = matmul(a!, b!);
       // Off by one in one element or two.
       return choice === "wrong" ? y.add(y.equal(y.max())) : y;
@@ -94,31 +103,47 @@ function madeUp(costs: Readonly<Record<string, number>>): TuningCase {
   };
 }
 
-test("the faster candidate wins, and neither a wrong one nor one that fails counts", async () => {
-  const found = await measure(device, madeUp({ usual: 6, wrong: 1, fast: 2 }), { rounds: 4 });
-  expect(found).toMatchObject({
-    bucket: "made up",
-    candidates: 4,
-    refused: [{ kernel: "wrong" }, { kernel: "fails" }],
-    winner: { choice: { kernel: "fast" } },
-  });
-  expect(found!.winner!.milliseconds).toBeLessThan(0.7 * found!.heuristicMilliseconds);
+test.each(["gpu", "wall"] as const)(
+  "the faster candidate wins by the clock of the %s, and neither a wrong one nor one that fails counts",
+  async (clock) => {
+    const found = await measure(device, { ...madeUp({ usual: 6, wrong: 1, fast: 2 }), clock }, { rounds: 4 });
+    expect(found).toEqual({
+      bucket: "made up",
+      candidates: 4,
+      refused: [{ kernel: "wrong" }, { kernel: "fails" }],
+      heuristicMilliseconds: 6,
+      winner: { choice: { kernel: "fast" }, milliseconds: 2 },
+    });
+  },
+);
+
+test("without a clock of the GPU, that on the wall decides", async () => {
+  const given = madeUp({ usual: 6, fast: 2 });
+  const capabilities = vi.spyOn(device.capabilities, "features", "get").mockReturnValue([]);
+  expect(await measure(device, given, { rounds: 3 })).toMatchObject({ winner: { choice: { kernel: "fast" } } });
+  expect(device.profile).not.toHaveBeenCalled();
+  capabilities.mockRestore();
 });
 
-test("what is slower, or as fast, leaves the heuristic's choice", async () => {
-  const found = await measure(device, madeUp({ usual: 2, fast: 3 }), { rounds: 4 });
-  expect(found).toMatchObject({ winner: null, heuristicMilliseconds: expect.any(Number) });
-});
-
-test("without a clock of the GPU, the time on the wall decides", async () => {
-  const { features } = device.capabilities;
-  (device.capabilities as { features: readonly string[] }).features = [];
-  try {
-    const found = await measure(device, madeUp({ usual: 16, fast: 1 }), { rounds: 3 });
-    expect(found).toMatchObject({ winner: { choice: { kernel: "fast" } } });
-  } finally {
-    (device.capabilities as { features: readonly string[] }).features = features;
+test("what is slower, or hardly faster, leaves the heuristic's choice", async () => {
+  for (const fast of [3, 2, 1.95]) {
+    const found = await measure(device, madeUp({ usual: 2, fast }), { rounds: 4 });
+    expect(found).toMatchObject({ winner: null, heuristicMilliseconds: 2 });
   }
+});
+
+test("one that was lucky once does not win", async () => {
+  const given = madeUp({});
+  let turns = 0;
+  const run: TuningCase["run"] = (operands) => {
+    const isFast = operands[0]!.device.tuning.get("made up")?.kernel === "fast";
+    if (isFast) turns++;
+    const y = given.run(operands); // takes 1
+    if (!isFast || turns !== 3) given.run(operands).dispose(); // and 1 more
+    return y;
+  };
+  expect(await measure(device, { ...given, run }, { rounds: 5 })).toMatchObject({ winner: null });
+  expect(turns).toBeGreaterThan(3 + 5); // it came to a second series
 });
 
 test("one that is stopped has found nothing, and leaves nothing", async () => {
