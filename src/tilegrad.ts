@@ -3,6 +3,7 @@ import "./autograd/tensor-methods.ts";
 import "./kernels/methods.ts";
 import { gradcheck, gradgradcheck } from "./autograd/gradcheck.ts";
 
+export { autocast, isAutocastEnabled } from "./autograd/autocast.ts";
 export { type BackwardOptions, backward, type GradOptions, grad } from "./autograd/backward.ts";
 export { checkpoint } from "./autograd/checkpoint.ts";
 export { type CustomOp, customOp } from "./autograd/custom-op.ts";

@@ -39,6 +39,8 @@ export interface CheckOptions {
   readonly gradientTolerance?: Partial<Tolerance>;
   /** false for ops without a gradient. */
   readonly gradient?: boolean;
+  /** false where rounding makes steps of the op, which differences do not see a slope in. */
+  readonly numeric?: boolean;
   /** true for ops whose second derivative exists too. */
   readonly second?: boolean;
   /** Added to the inputs' elements, one number per input. */
@@ -76,7 +78,7 @@ export async function checkOp(
   inputs: readonly (Shape | InputSpec)[],
   options: CheckOptions = {},
 ): Promise<void> {
-  const { gradient = true, second = false, seed = 1 } = options;
+  const { gradient = true, numeric = true, second = false, seed = 1 } = options;
   const random = randomNumbers(seed);
   const specs = inputs.map((input) => ("shape" in input ? input : { shape: input }) as InputSpec);
   const hosts = specs.map((spec, i) => draw(spec, random, options.offset?.[i] ?? 0));
@@ -108,7 +110,7 @@ export async function checkOp(
     await device.checkGuards();
   }
 
-  if (!gradient) return;
+  if (!gradient || !numeric) return;
   if (second) {
     for (const [i, dx] of (await composedGradients(op, hosts)).entries()) {
       const fused = expected.gradients[i];

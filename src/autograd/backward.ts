@@ -5,6 +5,7 @@ import { keep, scope } from "../tensor/scope.ts";
 import { expectShape } from "../tensor/shape.ts";
 import { alias, Tensor } from "../tensor/tensor.ts";
 import { accumulate, accumulateInto } from "./accumulate.ts";
+import { withAutocast } from "./autocast.ts";
 import { entryOf, type Gradients, type GraphEntry, type GraphNode, withGrad } from "./record.ts";
 
 export interface BackwardOptions {
@@ -180,7 +181,7 @@ class Walk {
     }
     const { saved } = node;
     const run = () => {
-      const gradients: Gradients = rule(dys, saved, needs);
+      const gradients: Gradients = withAutocast(node.autocast, () => rule(dys, saved, needs));
       for (const [i, gradient] of gradients.entries()) {
         const input = node.inputs[i];
         if (gradient && input && needs[i]) {

@@ -2,6 +2,7 @@
 import { GradientError } from "../gpu/errors.ts";
 import { keep, scope } from "../tensor/scope.ts";
 import { alias, type Tensor } from "../tensor/tensor.ts";
+import { isAutocastEnabled, withAutocast } from "./autocast.ts";
 import { isGradEnabled, recordedNodes, withGrad } from "./record.ts";
 
 /** Makes `fn` draw the same random numbers as at the time of this call; the random kernels provide it. */
@@ -35,6 +36,7 @@ export function checkpoint<R extends Tensor | readonly Tensor[]>(
 ): R {
   if (!isGradEnabled()) return fn(...inputs);
   const replay = randomReplay();
+  const isMixed = isAutocastEnabled();
   const { result, nodes } = recordedNodes(() => fn(...inputs));
   const versions = inputs.map((input) => input.storage.version);
   const held = inputs.map((input) => {
@@ -51,7 +53,9 @@ export function checkpoint<R extends Tensor | readonly Tensor[]>(
       throw new GradientError(`checkpoint: input ${changed} was changed in place after the forward pass`);
     // The scope frees what the second run made, except what the nodes take over.
     scope(() => {
-      const again = withGrad(true, () => recordedNodes(() => replay(() => runAgain(() => fn(...held)))));
+      const again = withAutocast(isMixed, () =>
+        withGrad(true, () => recordedNodes(() => replay(() => runAgain(() => fn(...held))))),
+      );
       if (again.nodes.length !== nodes.length) {
         throw new GradientError(
           `checkpoint: the function recorded ${again.nodes.length} ops where it had recorded ${nodes.length}; it must do the same each time`,

@@ -9,6 +9,7 @@ import { type DType, isFloat } from "../tensor/dtype.ts";
 import { expectSync } from "../tensor/expect-sync.ts";
 import { formatShape, type Shape } from "../tensor/shape.ts";
 import { alias, isTensor, type Tensor } from "../tensor/tensor.ts";
+import { isAutocastEnabled } from "./autocast.ts";
 
 /** Sees the gradient of a tensor when it is complete; what it returns replaces it. */
 export type GradientHook = (gradient: Tensor) => Tensor | undefined | void;
@@ -67,6 +68,8 @@ export class GraphNode {
   readonly outputs: GraphEntry[] = [];
   readonly backward: AnyBackward;
   readonly composed: true | AnyBackward | undefined;
+  /** Whether the op ran in mixed precision; its backward does so too. */
+  readonly autocast = isAutocastEnabled();
   recompute: Recompute | null = null;
   #saved: Record<string, unknown>;
   #held: Held[] = [];

@@ -51,19 +51,19 @@ export function convCase(device: WebGpuDevice, geometry: Geometry, direction: Di
         candidates: slideCandidates(device, geometry, false),
         operands: [x, weight],
         check: { terms: ci * taps },
-        run: ([x, w]: Operands) => forward(x!, w!, null, geometry),
+        run: ([x, w]: Operands) => forward(x!, w!, null, geometry, "f32"),
       },
       backwardInput: {
         candidates: slideCandidates(device, geometry, true),
         operands: [y, weight],
         check: { terms: co * taps },
-        run: ([y, w]: Operands) => backwardInput(y!, w!, null, geometry),
+        run: ([y, w]: Operands) => backwardInput(y!, w!, null, geometry, "f32"),
       },
       backwardWeight: {
         candidates: weightCandidates(device, geometry),
         operands: [x, y],
         check: { terms: positions },
-        run: ([x, y]: Operands) => backwardWeight(x!, y!, geometry),
+        run: ([x, y]: Operands) => backwardWeight(x!, y!, geometry, "f32"),
       },
     }[direction],
   };

@@ -1,4 +1,5 @@
 /** Attention with several heads. Sequences are batch-first: [batch, time, features]. */
+import { scopeInFloat32 } from "../autograd/autocast.ts";
 import { checkOptions, ValueError } from "../gpu/errors.ts";
 import { attentionWeights } from "../kernels/attention/attention.ts";
 import { zeros } from "../kernels/creation/creation.ts";
@@ -242,7 +243,7 @@ export class MultiheadAttention extends Module {
     const seen = attentionWeights(q, hide(k), { heads, keyMask, ...masks });
     const weights = dropout(seen, { p: this.dropout, training: this.training });
     const values = permute(reshape(hide(v), [b, tk, heads, d / heads]), [0, 2, 1, 3]); // [b, heads, tk, d / heads]
-    const y = reshape(permute(matmul(weights, values), [0, 2, 1, 3]), [b, tq, d]);
+    const y = scopeInFloat32(() => reshape(permute(matmul(weights, values), [0, 2, 1, 3]), [b, tq, d]));
     return [y, weights];
   }
 }

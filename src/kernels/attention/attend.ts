@@ -1,10 +1,10 @@
 /** What stands behind the attention ops: rows anywhere in memory, the fused kernels, and their gradient. */
+import { scopeInFloat32 } from "../../autograd/autocast.ts";
 import { grad } from "../../autograd/backward.ts";
 import { expectSameDevice, isGradEnabled, record, requiresGrad } from "../../autograd/record.ts";
 import { ALIGNMENT, Storage } from "../../gpu/device.ts";
 import { type Bindable, ceilDiv, dispatch, type Kernel, loadKernel } from "../../gpu/kernel.ts";
 import { expectDType } from "../../tensor/dtype.ts";
-import { scope } from "../../tensor/scope.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { empty, Tensor } from "../../tensor/tensor.ts";
 import { zeros } from "../creation/creation.ts";
@@ -122,7 +122,7 @@ export function attend(
   const masks = [options.mask, options.keyMask].filter((mask) => mask !== undefined);
   expectSameDevice(op, [...inputs, ...masks]);
 
-  return scope(() => {
+  return scopeInFloat32(() => {
     const mask = mergeMasks(op, shape, options);
     const { device } = q;
     if (sizeOf(shape.y) === 0 || shape.tk === 0 || dropout === 1) {

@@ -2,8 +2,8 @@
  * Scaled dot-product attention, fused: no matrix of queries by keys is ever in memory, and no heads are transposed. Three
  * ops, which differ in how q, k and v lie in memory.
  */
+import { scopeInFloat32 } from "../../autograd/autocast.ts";
 import { checkOptions, ShapeError, ValueError } from "../../gpu/errors.ts";
-import { scope } from "../../tensor/scope.ts";
 import { expectRank, expectShape, formatShape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { permute } from "../view/permute.ts";
@@ -112,7 +112,7 @@ export function attentionWeights(
   expectShape(op, "k", k.shape, [b, tk, features]);
   const d = headSize(op, "q", features, heads);
   const { scale = 1 / Math.sqrt(d) } = options;
-  return scope(() => {
+  return scopeInFloat32(() => {
     const shape = { batch: [b], heads, hasHeads: true, tq, tk, d, dv: d, y: [b, tq, features] };
     const split = (x: Tensor, t: number) => permute(reshape(x, [b, t, heads, d]), [0, 2, 1, 3]);
     return weightsByOps(split(q, tq), split(k, tk), mergeMasks(op, shape, options), { causal, scale });

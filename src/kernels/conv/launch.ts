@@ -1,7 +1,11 @@
 /** The three maps of a convolution without gradients: packs the operands, has the kernels chosen, and dispatches them. */
+import type { Precision } from "../../autograd/autocast.ts";
 import { ceilDiv, dispatch, type Kernel, loadKernel } from "../../gpu/kernel.ts";
 import { empty, type Tensor } from "../../tensor/tensor.ts";
+import { roundToHalf } from "../half/half.ts";
+import { emptyQuads, perPrecision } from "../half/quads.ts";
 import { countTiles } from "../matmul/plan.ts";
+import { packLines } from "../matmul/product.ts";
 import { slideReference, weightReference } from "./conv.reference.ts";
 import { type Axis, backwardAxes, extentOf, forwardAxis, type Geometry } from "./geometry.ts";
 import { type ConvPlan, foldOf, type Parts, type ProductPlan, planSlide, planWeight } from "./plan.ts";
@@ -14,16 +18,23 @@ const THREADS = 64;
  * @param x [n, groups * ci, ...size]
  * @param weight [groups * co, ci, ...kernel]
  * @param bias [groups * co]
+ * @param precision what x and weight are rounded to
  * @returns [n, groups * co, ...outSize]
  */
-export function forward(x: Tensor, weight: Tensor, bias: Tensor | null, geometry: Geometry): Tensor {
+export function forward(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null,
+  geometry: Geometry,
+  precision: Precision,
+): Tensor {
   const { n, groups, ci, co, outSize, kernel } = geometry;
   const taps = kernel[0] * kernel[1];
   const out = empty([n, groups * co, ...outSize], { device: x.device });
   const strides = { group: co * ci * taps, channel: taps, column: ci * taps };
   const axes = [[forwardAxis(geometry, 0)], [forwardAxis(geometry, 1)]] as const;
   const plan = planSlide(x.device, geometry, false);
-  slide({ source: x, weight, bias, out, groups, strides, pitch: kernel[1] }, axes, plan);
+  slide({ source: x, weight, bias, out, groups, strides, pitch: kernel[1], precision }, axes, plan);
   return out;
 }
 
@@ -33,16 +44,23 @@ export function forward(x: Tensor, weight: Tensor, bias: Tensor | null, geometry
  * @param y [n, groups * co, ...outSize]
  * @param weight [groups * co, ci, ...kernel]
  * @param bias [groups * ci], for transposed convolutions
+ * @param precision what y and weight are rounded to
  * @returns [n, groups * ci, ...size]
  */
-export function backwardInput(y: Tensor, weight: Tensor, bias: Tensor | null, geometry: Geometry): Tensor {
+export function backwardInput(
+  y: Tensor,
+  weight: Tensor,
+  bias: Tensor | null,
+  geometry: Geometry,
+  precision: Precision,
+): Tensor {
   const { n, groups, ci, co, size, kernel } = geometry;
   const taps = kernel[0] * kernel[1];
   const out = empty([n, groups * ci, ...size], { device: y.device });
   const strides = { group: co * ci * taps, channel: ci * taps, column: taps };
   const axes = [backwardAxes(geometry, 0), backwardAxes(geometry, 1)] as const;
   const plan = planSlide(y.device, geometry, true);
-  slide({ source: y, weight, bias, out, groups, strides, pitch: kernel[1] }, axes, plan);
+  slide({ source: y, weight, bias, out, groups, strides, pitch: kernel[1], precision }, axes, plan);
   return out;
 }
 
@@ -51,15 +69,27 @@ export function backwardInput(y: Tensor, weight: Tensor, bias: Tensor | null, ge
  *
  * @param x [n, groups * ci, ...size]
  * @param y its gradient, [n, groups * co, ...outSize]
+ * @param precision what x and y are rounded to
  * @returns [groups * co, ci, ...kernel]
  */
-export function backwardWeight(x: Tensor, y: Tensor, geometry: Geometry): Tensor {
+export function backwardWeight(x: Tensor, y: Tensor, geometry: Geometry, precision: Precision): Tensor {
   const { groups, ci, co, kernel } = geometry;
   const out = empty([groups * co, ci, ...kernel], { device: x.device });
   const plan = planWeight(x.device, geometry);
-  if (plan.kernel === "direct") weightDirect(plan, x, y, out, geometry);
-  else weightProduct(plan, x, y, out, geometry);
+  if (plan.kernel === "direct") rounded(precision, x, y, (x, y) => weightDirect(plan, x, y, out, geometry));
+  else weightProduct(plan, x, y, out, geometry, precision);
   return out;
+}
+
+/** Runs `fn`, which packs nothing, on operands of the given precision. */
+function rounded(precision: Precision, x: Tensor, y: Tensor, fn: (x: Tensor, y: Tensor) => void): void {
+  if (precision === "f32") {
+    fn(x, y);
+    return;
+  }
+  const operands = [roundToHalf(x), roundToHalf(y)] as const;
+  fn(...operands);
+  for (const operand of operands) operand.dispose();
 }
 
 // --- sums over a sliding window
@@ -74,6 +104,8 @@ interface Slide {
   readonly strides: { readonly group: number; readonly channel: number; readonly column: number };
   /** Elements of the weight between rows of taps. */
   readonly pitch: number;
+  /** What the source and the weight are rounded to. */
+  readonly precision: Precision;
 }
 
 /** What is computed along the vertical and the horizontal axis: one sum, or one for each remainder by the stride. */
@@ -83,10 +115,12 @@ function slide(given: Slide, axes: Axes, plan: ConvPlan): void {
   if (given.out.size === 0) return;
   const pairs = axes[0].flatMap((vertical) => axes[1].map((horizontal) => [vertical, horizontal] as const));
   if (plan.kernel === "direct") {
-    for (const pair of pairs) slideDirect(given, ...pair);
+    rounded(given.precision, given.source, given.weight, (source, weight) => {
+      for (const pair of pairs) slideDirect({ ...given, source, weight }, ...pair);
+    });
     return;
   }
-  const image = packImage(given.source, given.groups, axes);
+  const image = packImage(given.source, given.groups, axes, given.precision);
   for (const pair of pairs) slideProduct(plan, given, image, ...pair);
   image.packed.dispose();
 }
@@ -143,18 +177,19 @@ function slideDirect(given: Slide, vertical: Axis, horizontal: Axis): void {
   });
 }
 
-const packWeightKernel = loadKernel(new URL("./pack-weight.wgsl", import.meta.url), { reference: {} });
+const PACK_WEIGHT = new URL("./pack-weight.wgsl", import.meta.url);
+const packWeightKernels = perPrecision((quads) => loadKernel(PACK_WEIGHT, { lib: [quads], reference: {} }));
 
 function slideProduct(plan: ProductPlan, given: Slide, image: Image, vertical: Axis, horizontal: Axis): void {
-  const { source, weight, bias, out, groups, strides } = given;
-  const { device } = out;
+  const { source, weight, bias, out, groups, strides, precision } = given;
   const { tapRows, tapCols, ...steps } = stepsIn(image, vertical, horizontal);
   const { taps, outputs } = placesOf(given, vertical, horizontal);
   const [n, channels] = source.shape as [number, number];
   const m = out.shape[1]! / groups;
   const columnQuads = ceilDiv(m, 4);
-  const packed = empty([groups, tapRows * tapCols * image.quads * 4, 4 * columnQuads], { device });
-  dispatch(packWeightKernel, "pack", {
+  const depth = tapRows * tapCols * image.quads * 4;
+  const packed = emptyQuads([groups, depth, columnQuads], precision, out.device);
+  dispatch(packWeightKernels[precision], "pack", {
     bind: { weight, packed },
     params: {
       ...strides,
@@ -168,12 +203,12 @@ function slideProduct(plan: ProductPlan, given: Slide, image: Image, vertical: A
       columns: m,
       fold: image.fold,
     },
-    groups: ceilDiv(packed.size / 4, THREADS),
+    groups: ceilDiv(groups * depth * columnQuads, THREADS),
   });
 
   const positions = n * vertical.count * horizontal.count;
   const isWhole = vertical.step === 1 && horizontal.step === 1 && outputs.outPlane % 4 === 0;
-  dispatch(slideKernels[plan.kernel][isWhole ? "vec4" : "scalar"], "forward", {
+  dispatch(slideKernels[precision][plan.kernel][isWhole ? "vec4" : "scalar"], "forward", {
     bind: { image: image.packed, weight: packed, bias: bias ?? source, out },
     params: {
       ...steps,
@@ -229,23 +264,28 @@ function weightDirect({ splits, chunk }: Parts, x: Tensor, y: Tensor, out: Tenso
   parts.dispose();
 }
 
-const packLinesKernel = loadKernel(new URL("../matmul/pack.wgsl", import.meta.url), { reference: {} });
-
-function weightProduct(plan: ProductPlan & Parts, x: Tensor, y: Tensor, out: Tensor, geometry: Geometry): void {
+function weightProduct(
+  plan: ProductPlan & Parts,
+  x: Tensor,
+  y: Tensor,
+  out: Tensor,
+  geometry: Geometry,
+  precision: Precision,
+): void {
   const { n, groups, ci, co, outSize } = geometry;
   const { device } = x;
   const axes = [forwardAxis(geometry, 0), forwardAxis(geometry, 1)] as const;
-  const image = packImage(x, groups, [[axes[0]], [axes[1]]]);
+  const image = packImage(x, groups, [[axes[0]], [axes[1]]], precision);
   const { tapRows, ...steps } = stepsIn(image, ...axes);
   const plane = outSize[0] * outSize[1];
   const planeQuads = ceilDiv(plane, 4);
-  const lines = plane % 4 === 0 ? y : packLines(y, plane);
+  const lines = plane % 4 === 0 && precision === "f32" ? y : packLines(y, plane, precision);
   const position = 4 * image.quads;
   const columns = tapRows * steps.tapCols * position;
   const tiles = countTiles(co, columns, plan.tile) * groups;
   const { splits, chunk } = plan;
   const parts = empty([splits, groups * co, columns], { device });
-  dispatch(weightKernels[plan.kernel], "forward", {
+  dispatch(weightKernels[precision][plan.kernel], "forward", {
     bind: { image: image.packed, y: lines, parts },
     params: { ...steps, m: co, n: columns, groups, images: n, splits, chunk, planeQuads },
     constants: plan.constants,
@@ -260,13 +300,6 @@ function weightProduct(plan: ProductPlan & Parts, x: Tensor, y: Tensor, out: Ten
   });
   for (const tensor of [image.packed, parts]) tensor.dispose();
   if (lines !== y) lines.dispose();
-}
-
-function packLines(x: Tensor, length: number): Tensor {
-  const [lines, quads] = [x.size / length, ceilDiv(length, 4)];
-  const y = empty([lines, 4 * quads], { device: x.device });
-  dispatch(packLinesKernel, "forward", { bind: { x, y }, params: { lines, length, quads }, groups: lines });
-  return y;
 }
 
 const addPartsKernel = loadKernel(new URL("./add-parts.wgsl", import.meta.url), { reference: {} });
@@ -293,7 +326,7 @@ function addParts(
 
 // --- packed images
 
-/** A packed image; sizes in vec4s. */
+/** A packed image; sizes in quads. */
 interface Image {
   readonly packed: Tensor;
   /** The source's row and column that its first are. */
@@ -305,9 +338,10 @@ interface Image {
   readonly imageQuads: number;
 }
 
-const packImageKernel = loadKernel(new URL("./pack-image.wgsl", import.meta.url), { reference: {} });
+const PACK_IMAGE = new URL("./pack-image.wgsl", import.meta.url);
+const packImageKernels = perPrecision((quads) => loadKernel(PACK_IMAGE, { lib: [quads], reference: {} }));
 
-function packImage(source: Tensor, groups: number, [vertical, horizontal]: Axes): Image {
+function packImage(source: Tensor, groups: number, [vertical, horizontal]: Axes, precision: Precision): Image {
   const [n, allChannels, height, width] = source.shape as [number, number, number, number];
   const channels = allChannels / groups;
   // Sums with different taps cannot share a folded image.
@@ -316,8 +350,8 @@ function packImage(source: Tensor, groups: number, [vertical, horizontal]: Axes)
   const [top, rows] = union(vertical);
   const [left, cols] = fold > 1 ? [axis.start, axis.count] : union(horizontal);
   const quads = ceilDiv(channels * fold, 4);
-  const packed = empty([groups, n, rows, cols, 4 * quads], { device: source.device });
-  dispatch(packImageKernel, "pack", {
+  const packed = emptyQuads([groups, n, rows, cols, quads], precision, source.device);
+  dispatch(packImageKernels[precision], "pack", {
     bind: { x: source, image: packed },
     params: {
       n,
@@ -347,7 +381,7 @@ function union(axes: readonly Axis[]): [start: number, length: number] {
   return [start, Math.max(...extents.map((extent) => extent.start + extent.length)) - start];
 }
 
-/** Where the windows of two axes lie in an image, in vec4s: params of slide.wgsl and weight.wgsl. */
+/** Where the windows of two axes lie in an image, in quads: params of slide.wgsl and weight.wgsl. */
 function stepsIn({ origin, fold, cols, quads, imageQuads }: Image, vertical: Axis, horizontal: Axis) {
   const pitch = cols * quads;
   const isFolded = fold > 1;
@@ -385,15 +419,21 @@ const SOURCES = {
   },
 };
 
-function slideKernel([source, ...operands]: readonly URL[]): Readonly<Record<keyof typeof WRITE, Kernel>> {
+function slideKernel([source, ...operands]: readonly URL[], quads: URL): Readonly<Record<keyof typeof WRITE, Kernel>> {
   const load = (write: URL) =>
-    loadKernel(source!, { reference: {}, name: "conv-slide", lib: [SLIDE, ...operands, write] });
+    loadKernel(source!, { reference: {}, name: "conv-slide", lib: [SLIDE, quads, ...operands, write] });
   return { vec4: load(WRITE.vec4), scalar: load(WRITE.scalar) };
 }
 
-function weightKernel([source, ...operands]: readonly URL[]): Kernel {
-  return loadKernel(source!, { reference: {}, name: "conv-weight", lib: [WEIGHT, ...operands] });
+function weightKernel([source, ...operands]: readonly URL[], quads: URL): Kernel {
+  return loadKernel(source!, { reference: {}, name: "conv-weight", lib: [WEIGHT, quads, ...operands] });
 }
 
-const slideKernels = { lanes: slideKernel(SOURCES.lanes.slide), tiles: slideKernel(SOURCES.tiles.slide) };
-const weightKernels = { lanes: weightKernel(SOURCES.lanes.weight), tiles: weightKernel(SOURCES.tiles.weight) };
+const slideKernels = perPrecision((quads) => ({
+  lanes: slideKernel(SOURCES.lanes.slide, quads),
+  tiles: slideKernel(SOURCES.tiles.slide, quads),
+}));
+const weightKernels = perPrecision((quads) => ({
+  lanes: weightKernel(SOURCES.lanes.weight, quads),
+  tiles: weightKernel(SOURCES.tiles.weight, quads),
+}));

@@ -2,6 +2,7 @@
  * The three maps of a convolution with their gradients. Each is linear in both of its operands, and the gradients of each
  * are the other two: so every derivative of a convolution is made of these.
  */
+import { productPrecision } from "../../autograd/autocast.ts";
 import { record } from "../../autograd/record.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { sum } from "../reduce/sum.ts";
@@ -10,7 +11,7 @@ import { backwardInput, backwardWeight, forward } from "./launch.ts";
 
 /** y = conv(x, weight) + bias, in the graph as `op`. */
 export function convolve(op: string, x: Tensor, weight: Tensor, bias: Tensor | null, geometry: Geometry): Tensor {
-  return record(forward(x, weight, bias, geometry), {
+  return record(forward(x, weight, bias, geometry, productPrecision()), {
     op,
     inputs: bias ? [x, weight, bias] : [x, weight],
     saved: { x, weight },
@@ -31,7 +32,7 @@ export function convolveTransposed(
   bias: Tensor | null,
   geometry: Geometry,
 ): Tensor {
-  return record(backwardInput(y, weight, bias, geometry), {
+  return record(backwardInput(y, weight, bias, geometry, productPrecision()), {
     op,
     inputs: bias ? [y, weight, bias] : [y, weight],
     saved: { y, weight },
@@ -46,7 +47,7 @@ export function convolveTransposed(
 
 // The gradient of the weight that takes x to y, whose gradient is given.
 function weightProduct(op: string, x: Tensor, y: Tensor, geometry: Geometry): Tensor {
-  return record(backwardWeight(x, y, geometry), {
+  return record(backwardWeight(x, y, geometry, productPrecision()), {
     op,
     inputs: [x, y],
     saved: { x, y },

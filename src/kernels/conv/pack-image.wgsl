@@ -1,9 +1,9 @@
 // A padded image for sums over a sliding window: channels innermost, in vec4s filled up with zeros, and zeros wherever the
 // window reaches over the border, so that the sums need no test. Where there are few channels, the taps of a window's row
-// stand beside each other as further channels.
+// stand beside each other as further channels. Goes with one of half/quads-*.wgsl.
 //
 //   x     : [n, groups * channels, height, width]
-//   image : [groups, n, rows, cols, quads], in vec4s: x at row originY + r, column originX + c * colStep + fold * foldStep
+//   image : [groups, n, rows, cols, quads]: x at row originY + r, column originX + c * colStep + fold * foldStep
 
 struct Params {
   n: u32, groups: u32, channels: u32, height: u32, width: u32,
@@ -14,7 +14,7 @@ struct Params {
 var<immediate> params: Params;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> image: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> image: array<Quad>;
 
 override WG: u32 = 64; // one subgroup on software adapters
 
@@ -44,7 +44,7 @@ fn pack(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3
       let i = first + c * plane + at;
       let isThere = vec4<bool>(isRow) & (at < vec4u(params.width)) & (tap < vec4u(params.fold)) & (c < vec4u(params.channels));
       let value = select(vec4f(), vec4f(x[i.x], x[i.y], x[i.z], x[i.w]), isThere);
-      image[(line * params.cols + place) * params.quads + quad] = value;
+      image[(line * params.cols + place) * params.quads + quad] = toQuad(value);
     }
   }
 }

@@ -1,7 +1,8 @@
 // The weights of a sum over a sliding window as a matrix per group, whose columns are the outputs; zeros fill it up.
+// Goes with one of half/quads-*.wgsl.
 //
 //   weight : the parameter, any order of its channels
-//   packed : [groups, tapRows, tapCols, 4 * quads, columnQuads], in vec4s; quads and fold as in pack-image.wgsl
+//   packed : [groups, tapRows, tapCols, 4 * quads, columnQuads]; quads and fold as in pack-image.wgsl
 
 struct Params {
   groups: u32, tapRows: u32, tapCols: u32, quads: u32, columnQuads: u32,
@@ -12,7 +13,7 @@ struct Params {
 var<immediate> params: Params;
 
 @group(0) @binding(0) var<storage, read> weight: array<f32>;
-@group(0) @binding(1) var<storage, read_write> packed: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> packed: array<Quad>;
 
 const THREADS = 64u;
 
@@ -40,6 +41,6 @@ fn pack(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) grou
         value[k] = weight[at + k * params.column];
       }
     }
-    packed[i] = value;
+    packed[i] = toQuad(value);
   }
 }

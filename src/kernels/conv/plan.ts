@@ -17,7 +17,7 @@ export interface ProductPlan {
 /** `direct` goes element by element. */
 export type ConvPlan = ProductPlan | { readonly kernel: "direct" };
 
-/** How the long sum of a weight's gradient is cut: parts, and positions (for `direct`) or vec4s of them in a part. */
+/** How the long sum of a weight's gradient is cut: parts, and positions (for `direct`) or fours of them in a part. */
 export interface Parts {
   readonly splits: number;
   readonly chunk: number;

@@ -40,11 +40,16 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
     var left = places;
     for (var step = 0u; step < FOREVER; step++) {
       if (step == steps) { break; }
-      let weights = mat4x4f(weight[right], weight[right + next], weight[right + 2u * next], weight[right + 3u * next]);
-      addProducts(&sums0, image[left.x], weights);
-      addProducts(&sums1, image[left.y], weights);
-      addProducts(&sums2, image[left.z], weights);
-      addProducts(&sums3, image[left.w], weights);
+      let weights = mat4x4f(
+        fromQuad(weight[right]),
+        fromQuad(weight[right + next]),
+        fromQuad(weight[right + 2u * next]),
+        fromQuad(weight[right + 3u * next]),
+      );
+      addProducts(&sums0, fromQuad(image[left.x]), weights);
+      addProducts(&sums1, fromQuad(image[left.y]), weights);
+      addProducts(&sums2, fromQuad(image[left.z]), weights);
+      addProducts(&sums3, fromQuad(image[left.w]), weights);
       right += 4u * next;
       quad += 1u;
       let isTap = quad == quads;

@@ -25,10 +25,10 @@ fn blockOfA(tile: Tile, row: u32, k: u32) -> mat4x4f {
   if (k >= tile.end) { return mat4x4f(); }
   let i = (tile.y * tile.end + k) * params.columnQuads + row / 4u;
   return mat4x4f(
-    weight[i],
-    weight[i + params.columnQuads],
-    weight[i + 2u * params.columnQuads],
-    weight[i + 3u * params.columnQuads],
+    fromQuad(weight[i]),
+    fromQuad(weight[i + params.columnQuads]),
+    fromQuad(weight[i + 2u * params.columnQuads]),
+    fromQuad(weight[i + 3u * params.columnQuads]),
   );
 }
 
@@ -39,9 +39,9 @@ fn blockOfB(tile: Tile, k: u32, col: u32) -> mat4x4f {
   let tapRow = tap / params.tapCols;
   let i = tapRow * params.tapRowStep + (tap - tapRow * params.tapCols) * params.tapColStep + k / 4u - tap * params.quads;
   return transpose(mat4x4f(
-    image[placeOf(tile.y, col) + i],
-    image[placeOf(tile.y, col + 1u) + i],
-    image[placeOf(tile.y, col + 2u) + i],
-    image[placeOf(tile.y, col + 3u) + i],
+    fromQuad(image[placeOf(tile.y, col) + i]),
+    fromQuad(image[placeOf(tile.y, col + 1u) + i]),
+    fromQuad(image[placeOf(tile.y, col + 2u) + i]),
+    fromQuad(image[placeOf(tile.y, col + 3u) + i]),
   ));
 }

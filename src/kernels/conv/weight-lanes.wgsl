@@ -10,7 +10,7 @@ alias Sums = array<vec4f, LANES>;
 // The walk over the positions: the next one's column, and where its window starts in the image.
 struct Walk { col: u32, place: u32 }
 
-// How it goes on: columns, and vec4s of the image to the next one and from the last one to the first of the next row.
+// How it goes on: columns, and quads of the image to the next one and from the last one to the first of the next row.
 struct Steps { cols: u32, next: u32, wrap: u32 }
 
 // A subgroup per tile of 32 rows and 32 columns.
@@ -46,10 +46,10 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
         take(&walk, steps, offset, p + 2u < plane),
         take(&walk, steps, offset, p + 3u < plane),
       );
-      addProducts(&sums0, y[line], right);
-      addProducts(&sums1, y[line + pitch], right);
-      addProducts(&sums2, y[line + 2u * pitch], right);
-      addProducts(&sums3, y[line + 3u * pitch], right);
+      addProducts(&sums0, fromQuad(y[line]), right);
+      addProducts(&sums1, fromQuad(y[line + pitch]), right);
+      addProducts(&sums2, fromQuad(y[line + 2u * pitch]), right);
+      addProducts(&sums3, fromQuad(y[line + 3u * pitch]), right);
       p += 4u;
       line += 1u;
       if (p >= plane) {
@@ -78,7 +78,7 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
 
 // Four channels at a tap of the next position's window, 0 if it is behind the last.
 fn take(walk: ptr<function, Walk>, steps: Steps, offset: u32, isThere: bool) -> vec4f {
-  let value = image[(*walk).place + offset];
+  let value = fromQuad(image[(*walk).place + offset]);
   let isLast = (*walk).col + 1u == steps.cols;
   (*walk).col = select((*walk).col + 1u, 0u, isLast);
   (*walk).place += select(steps.next, steps.wrap, isLast);

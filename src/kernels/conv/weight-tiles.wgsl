@@ -9,10 +9,10 @@ fn blockOfA(tile: Tile, row: u32, k: u32) -> mat4x4f {
   let i = k / 4u / params.planeQuads;
   let line = ((i * params.groups + tile.group) * params.m + row) * params.planeQuads + k / 4u - i * params.planeQuads;
   return transpose(mat4x4f(
-    y[line],
-    y[line + params.planeQuads],
-    y[line + 2u * params.planeQuads],
-    y[line + 3u * params.planeQuads],
+    fromQuad(y[line]),
+    fromQuad(y[line + params.planeQuads]),
+    fromQuad(y[line + 2u * params.planeQuads]),
+    fromQuad(y[line + 3u * params.planeQuads]),
   ));
 }
 
@@ -27,6 +27,6 @@ fn blockOfB(tile: Tile, k: u32, col: u32) -> mat4x4f {
 
 fn take(start: u32, p: u32) -> vec4f {
   let row = p / params.cols;
-  let value = image[start + row * params.rowStep + (p - row * params.cols) * params.colStep];
+  let value = fromQuad(image[start + row * params.rowStep + (p - row * params.cols) * params.colStep]);
   return select(vec4f(), value, row < params.rows);
 }

@@ -3,22 +3,24 @@
 //
 //   parts[part, g, row, (t, c)] = sum over the positions p of the part of y[i, g, row, p] * image[g, i, place of p + t, c]
 //
-//   y     : [images, groups, m, planeQuads], in vec4s along the positions, with zeros behind the last
-//   image : [groups, images, ..., quads], in vec4s along the channels; every tap of every position lies in it
+//   y     : [images, groups, m, planeQuads], along the positions, with zeros behind the last
+//   image : [groups, images, ..., quads], along the channels; every tap of every position lies in it
 //   parts : [splits, groups, m, n], in vec4s
+//
+// With it goes one of half/quads-*.wgsl.
 
 struct Params {
   m: u32, n: u32, // output channels of a group; taps times channels of the image
-  groups: u32, images: u32, splits: u32, chunk: u32, // vec4s of positions of a part
+  groups: u32, images: u32, splits: u32, chunk: u32, // quads of positions of a part
   rows: u32, cols: u32, planeQuads: u32,
   tapCols: u32, quads: u32,
-  // vec4s of the image: in one, between positions and between taps
+  // quads of the image: in one, between positions and between taps
   imageQuads: u32, rowStep: u32, colStep: u32, tapRowStep: u32, tapColStep: u32,
 }
 var<immediate> params: Params;
 
-@group(0) @binding(0) var<storage, read> image: array<vec4f>;
-@group(0) @binding(1) var<storage, read> y: array<vec4f>;
+@group(0) @binding(0) var<storage, read> image: array<Quad>;
+@group(0) @binding(1) var<storage, read> y: array<Quad>;
 @group(0) @binding(2) var<storage, read_write> parts: array<vec4f>;
 
 // Loops that go to this bound and leave by themselves are finite for Dawn, which guards the others with a counter.
@@ -53,7 +55,7 @@ fn findTile(tile: u32, rows: u32, cols: u32) -> Tile {
   );
 }
 
-// Where the tap and channels of column `col`, the first of four, lie from the start of a window, in vec4s of the image.
+// Where the tap and channels of column `col`, the first of four, lie from the start of a window, in quads of the image.
 fn offsetOf(col: u32) -> u32 {
   let tap = col / 4u / params.quads;
   let tapRow = tap / params.tapCols;

@@ -1,4 +1,5 @@
 /** Matrix products: `matmul` by PyTorch's rules, and `linear`, the product with a weight that every model is made of. */
+import { productPrecision } from "../../autograd/autocast.ts";
 import { expectSameDevice, isGradEnabled, record, requiresGrad } from "../../autograd/record.ts";
 import { checkOptions, ShapeError } from "../../gpu/errors.ts";
 import { expectDType } from "../../tensor/dtype.ts";
@@ -134,7 +135,7 @@ export function outer(a: Tensor, b: Tensor): Tensor {
 }
 
 // op(a) op(b) with its gradient, in the graph as `op`; b has rank 2 or more.
-function product(op: string, given: Product): Tensor {
+function product(op: string, given: Omit<Product, "precision">): Tensor {
   const { a, b, bias, transposeA, transposeB, activation } = given;
   const inputs = bias ? [a, b, bias] : [a, b];
   checkActivation(op, activation);
@@ -151,7 +152,7 @@ function product(op: string, given: Product): Tensor {
   if (bias) expectShape(op, "bias", bias.shape, [b.shape.at(transposeB ? -2 : -1)!]);
 
   const needsInput = activation !== "none" && !savesOutput(activation) && isGradEnabled() && inputs.some(requiresGrad);
-  const { y, z } = multiply(op, given, needsInput);
+  const { y, z } = multiply(op, { ...given, precision: productPrecision() }, needsInput);
   record(y, {
     op,
     inputs,

@@ -43,6 +43,17 @@ test("operands whose lines are no multiple of four long are packed on software a
   expect(plans(product(64, 3, 36))).toEqual([false, false, "scalar"]); // turned
 });
 
+test("in float16 both operands are packed, and so read by fours", () => {
+  for (const device of [software, gpu]) {
+    for (const k of [32, 33]) {
+      const plan = planProduct(device, product(64, 33, k, { precision: "f16" }));
+      expect(plan).toMatchObject({ packA: true, packB: true, precision: "f16", read: "vec4", write: "scalar" });
+      expect(planProduct(device, product(64, 36, k, { precision: "f16" })).write).toBe("vec4");
+    }
+    expect(planProduct(device, product(64, 32, 32))).toMatchObject({ packA: false, packB: false, precision: "f32" });
+  }
+});
+
 test("the result is written by fours where its rows allow it", () => {
   const write = (n: number) =>
     [software, gpu].map((d) => planProduct(d, product(64, n, 64, { transposeB: true })).write);

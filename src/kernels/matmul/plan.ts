@@ -1,4 +1,5 @@
 /** The choice of kernels for a matrix product: a pure function of the device, with what was measured on it, and the shape. */
+import type { Precision } from "../../autograd/autocast.ts";
 import type { Device } from "../../gpu/device.ts";
 import { bucketSizes, type Choice, withDifferentPlans } from "../../gpu/tuning.ts";
 
@@ -15,6 +16,8 @@ export interface ProductShape {
   readonly transposeB: boolean;
   /** Whether a row must come out the same to the bit however many there are. Then k is not cut. */
   readonly rowsApart?: boolean;
+  /** What the operands are rounded to, in packing them; f32 by default. */
+  readonly precision?: Precision;
 }
 
 export interface ProductPlan {
@@ -29,6 +32,8 @@ export interface ProductPlan {
   /** Whether operands are read and the result is written four elements at a time. */
   readonly read: "vec4" | "scalar";
   readonly write: "vec4" | "scalar";
+  /** How packed operands are stored; both are packed where it is f16. */
+  readonly precision: Precision;
   /** Which operands are copied into scratch first, where their lines are a multiple of four long. */
   readonly packA: boolean;
   readonly packB: boolean;
@@ -92,7 +97,7 @@ export function planProduct(device: Chooser, shape: ProductShape): ProductPlan {
  * "matmul NN 64x16x16 b256 odd 010 apart" // 256 of them; lines of B are no multiple of four long; rows are kept apart
  */
 export function productBucket(shape: ProductShape): string {
-  const { m, n, k, batches, transposeA, transposeB, rowsApart } = shape;
+  const { m, n, k, batches, transposeA, transposeB, rowsApart, precision = "f32" } = shape;
   const odd = oddOperands(shape);
   const odds = [odd.a, odd.b, n % 4 !== 0].map(Number).join("");
   return [
@@ -100,6 +105,7 @@ export function productBucket(shape: ProductShape): string {
     batches === 1 ? "" : ` b${bucketSizes(batches)}`,
     odds === "000" ? "" : ` odd ${odds}`,
     rowsApart ? " apart" : "",
+    precision === "f32" ? "" : ` ${precision}`,
   ].join("");
 }
 
@@ -205,6 +211,8 @@ function planOf(choice: ProductChoice, shape: ProductShape): ProductPlan {
 
 function planLanes({ kernel, rows, isTurned, splits }: LanesChoice, shape: ProductShape): ProductPlan {
   const computed = isTurned ? turn(shape) : shape;
+  const { precision = "f32" } = shape;
+  const packsAll = precision === "f16";
   const odd = oddOperands(computed);
   return {
     kernel,
@@ -214,15 +222,18 @@ function planLanes({ kernel, rows, isTurned, splits }: LanesChoice, shape: Produ
     read: "vec4",
     write: computed.n % 4 === 0 && !isTurned ? "vec4" : "scalar",
     // With fewer than four rows per lane, A is read by elements where its lines run along m.
-    packA: odd.a && !(rows < 4 && computed.transposeA),
-    packB: odd.b,
+    packA: packsAll || (odd.a && !(rows < 4 && computed.transposeA)),
+    packB: packsAll || odd.b,
+    precision,
     ...cut(shape.k, splits),
   };
 }
 
 function planTiles({ kernel, tile, blocks, packs, splits }: TilesChoice, shape: ProductShape): ProductPlan {
+  const { precision = "f32" } = shape;
+  const packsAll = precision === "f16";
   const odd = oddOperands(shape);
-  const read = !packs && (odd.a || odd.b) ? "scalar" : "vec4";
+  const read = !packs && !packsAll && (odd.a || odd.b) ? "scalar" : "vec4";
   return {
     kernel,
     constants: { TILE: tile, BLOCKS: blocks },
@@ -230,8 +241,9 @@ function planTiles({ kernel, tile, blocks, packs, splits }: TilesChoice, shape: 
     isTurned: false,
     read,
     write: read === "vec4" && shape.n % 4 === 0 ? "vec4" : "scalar",
-    packA: packs && odd.a,
-    packB: packs && odd.b,
+    packA: packsAll || (packs && odd.a),
+    packB: packsAll || (packs && odd.b),
+    precision,
     ...cut(shape.k, splits),
   };
 }

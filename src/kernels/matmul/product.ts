@@ -1,8 +1,11 @@
 /** Matrix products without a gradient: lays operands out, has the kernels chosen, and dispatches them. */
+import type { Precision } from "../../autograd/autocast.ts";
 import type { Device } from "../../gpu/device.ts";
 import { ceilDiv, dispatch, type Kernel, loadKernel } from "../../gpu/kernel.ts";
 import { broadcastShapes, broadcastStrides, collapse, type Shape, sizeOf } from "../../tensor/shape.ts";
 import { empty, type Tensor } from "../../tensor/tensor.ts";
+import { roundToHalf } from "../half/half.ts";
+import { emptyQuads, perPrecision, QUADS } from "../half/quads.ts";
 import { stridedCopy } from "../strided-copy/strided-copy.ts";
 import { type Activation, activationReference, activationWgsl } from "./activation.ts";
 import { countTiles, DEPTHS, type ProductPlan, type ProductShape, planProduct } from "./plan.ts";
@@ -19,6 +22,8 @@ export interface Product {
   /** [n] */
   readonly bias: Tensor | null;
   readonly activation: Activation;
+  /** What a and b are rounded to first. */
+  readonly precision: Precision;
 }
 
 export interface ProductResult {
@@ -42,6 +47,7 @@ export function multiply(op: string, product: Product, keepInput = false): Produ
   const { device } = a;
   const layout = layOut(op, product);
   if (layout.expandTo) return multiplyExpanded(op, product, keepInput, layout.expandTo);
+  if (product.precision === "f16" && device.kind === "cpu") return multiplyRounded(op, product, keepInput);
 
   const { shape, batchInner } = layout;
   const y = empty(layout.yShape, { device });
@@ -51,8 +57,8 @@ export function multiply(op: string, product: Product, keepInput = false): Produ
   const plan = planFor(device, shape);
   const scratch: Tensor[] = [];
   const operands = plan.isTurned ? [turned(layout.b), turned(layout.a)] : [layout.a, layout.b];
-  const left = plan.packA ? pack(operands[0]!, scratch) : operands[0]!;
-  const right = plan.packB ? pack(operands[1]!, scratch) : operands[1]!;
+  const left = plan.packA ? pack(operands[0]!, plan.precision, scratch) : operands[0]!;
+  const right = plan.packB ? pack(operands[1]!, plan.precision, scratch) : operands[1]!;
   const [m, n] = plan.isTurned ? [shape.n, shape.m] : [shape.m, shape.n];
 
   // b stands in for a bias that is not read.
@@ -117,6 +123,7 @@ function planFor(device: Device, shape: ProductShape): ProductPlan {
     write: "scalar",
     packA: false,
     packB: false,
+    precision: "f32",
     splits: 1,
     chunk: shape.k,
   };
@@ -146,7 +153,7 @@ interface Layout {
   readonly expandTo: Shape | null;
 }
 
-function layOut(op: string, { a, b, transposeA, transposeB }: Product): Layout {
+function layOut(op: string, { a, b, transposeA, transposeB, precision }: Product): Layout {
   const [aRows, aCols] = a.rank === 1 ? [1, a.shape[0]!] : (a.shape.slice(-2) as [number, number]);
   const [bRows, bCols] = b.shape.slice(-2) as [number, number];
   const [m, k] = transposeA ? [aCols, aRows] : [aRows, aCols];
@@ -177,6 +184,7 @@ function layOut(op: string, { a, b, transposeA, transposeB }: Product): Layout {
       transposeB,
       // A sequence must not depend on the others in its batch, nor on how far it is padded.
       rowsApart: isOne && aBatch.length > 0,
+      precision,
     },
     yShape,
     batchInner: merged.shape[axes - 1] ?? 1,
@@ -199,24 +207,48 @@ function multiplyExpanded(op: string, product: Product, keepInput: boolean, batc
   return result;
 }
 
+// On the cpu device, which packs nothing: the reference takes the rounded operands as they are.
+function multiplyRounded(op: string, product: Product, keepInput: boolean): ProductResult {
+  const [a, b] = [roundToHalf(product.a), roundToHalf(product.b)];
+  const result = multiply(op, { ...product, a, b, precision: "f32" }, keepInput);
+  a.dispose();
+  b.dispose();
+  return result;
+}
+
 function turned(operand: Operand): Operand {
   return { ...operand, transpose: !operand.transpose };
 }
 
-const packKernel = loadKernel(new URL("./pack.wgsl", import.meta.url), { reference: {} });
+// Workgroups that keep every adapter busy; more cost a software adapter more than they do.
+const MAX_PACKERS = 1024;
+const PACK = new URL("./pack.wgsl", import.meta.url);
+const packKernels = perPrecision((quads) => loadKernel(PACK, { lib: [quads], reference: {} }));
 
-function pack(operand: Operand, scratch: Tensor[]): Operand {
-  const { x, length } = operand;
-  const lines = x.size / length;
-  const quads = ceilDiv(length, 4);
-  const y = empty([lines, 4 * quads], { device: x.device });
-  scratch.push(y);
-  dispatch(packKernel, "forward", {
+/**
+ * Copies lines into scratch where each is a multiple of four long.
+ *
+ * @returns [lines, quads * QUAD_WORDS]
+ */
+export function packLines(x: Tensor, length: number, precision: Precision): Tensor {
+  const { device } = x;
+  const y = emptyQuads([length === 0 ? 0 : x.size / length, ceilDiv(length, 4)], precision, device);
+  // Where nothing comes between lines, neighbouring threads take neighbouring fours.
+  const line = length % 4 === 0 ? Math.min(length, 4) : length;
+  const lines = line === 0 ? 0 : x.size / line;
+  dispatch(packKernels[precision], "forward", {
     bind: { x, y },
-    params: { lines, length, quads },
-    groups: ceilDiv(lines, x.device.family === "software" ? x.device.subgroupSize : THREADS),
+    params: { lines, length: line, quads: ceilDiv(line, 4) },
+    groups: Math.min(ceilDiv(lines, device.family === "software" ? device.subgroupSize : THREADS), MAX_PACKERS),
   });
-  return { ...operand, x: y, pitch: 4 * quads };
+  return y;
+}
+
+function pack(operand: Operand, precision: Precision, scratch: Tensor[]): Operand {
+  const { x, length } = operand;
+  const y = packLines(x, length, precision);
+  scratch.push(y);
+  return { ...operand, x: y, pitch: 4 * ceilDiv(length, 4) };
 }
 
 // --- kernels
@@ -251,18 +283,19 @@ const kernels = new Map<string, Kernel>();
 
 function kernelFor(
   source: keyof typeof SOURCES,
-  { read, write }: Pick<ProductPlan, "read" | "write">,
+  { read, write, precision }: Pick<ProductPlan, "read" | "write" | "precision">,
   { activation, bind }: Epilogue,
 ): Kernel {
   const keeps = bind.z !== undefined;
   // The parts that combine.wgsl reads have the lines of the result.
   const reads = source === "combine" ? write : read;
-  const key = `${source} ${reads} ${write} ${activation} ${keeps}`;
+  const stored = source === "combine" ? "f32" : precision;
+  const key = `${source} ${reads} ${stored} ${write} ${activation} ${keeps}`;
   let kernel = kernels.get(key);
   if (!kernel) {
     const { lib, append } = activationWgsl(activation);
     kernel = loadKernel(SOURCES[source], {
-      lib: [...(source === "combine" ? [] : [PRODUCT]), READ[reads], WRITE[write], ...lib],
+      lib: [...(source === "combine" ? [] : [PRODUCT]), READ[reads], QUADS[stored], WRITE[write], ...lib],
       append: append + (keeps ? KEEP : DROP),
       reference: source === "combine" ? {} : productReference(activationReference(activation)),
     });

@@ -4,11 +4,11 @@
  *
  * Invariant: what is computed for a sequence does not depend, to the bit, on the others of its batch or on how it is padded.
  */
+import { scopeInFloat32 } from "../../autograd/autocast.ts";
 import { grad } from "../../autograd/backward.ts";
 import { expectSameDevice, isGradEnabled, recordMany, requiresGrad } from "../../autograd/record.ts";
 import { checkOptions, ShapeError, ValueError } from "../../gpu/errors.ts";
 import { expectDType } from "../../tensor/dtype.ts";
-import { scope } from "../../tensor/scope.ts";
 import { expectRank, expectShape, formatShape, stridesOf } from "../../tensor/shape.ts";
 import { empty, isTensor, type Tensor } from "../../tensor/tensor.ts";
 import { zeros, zerosLike } from "../creation/creation.ts";
@@ -182,7 +182,7 @@ function recur(
   for (const [name, tensor] of Object.entries(floats)) if (tensor) expectDType(op, name, tensor.dtype, ["f32"]);
   expectSameDevice(op, [...Object.values(floats), given].filter(isTensor));
 
-  return scope(() => {
+  return scopeInFloat32(() => {
     const { device } = x;
     const inputs = [
       ...[x, weightIh, weightHh],
@@ -248,7 +248,7 @@ function walkRecorded(walk: Walk, inputs: readonly Tensor[], lengths: Tensor, ha
   const kept = keptPerUnit === 0 ? y : empty(isRecorded ? [b, t, keptPerUnit * hidden] : [1], { device });
   const gates = multiply(walk.cell, {
     ...{ a: x!, b: weightIh!, transposeA: false, transposeB: true },
-    ...{ bias: biasIh!, activation: "none" },
+    ...{ bias: biasIh!, activation: "none", precision: "f32" },
   }).y;
   const bind = { gates, weight: weightHh!, bias: biasHh!, lengths, states, y, kept, ...(cell && { cell }) };
   walkForward(walk, bind, isRecorded);
