@@ -1,8 +1,9 @@
-/** Optimizers, learning-rate schedules and averages of weights. Gradient clipping is in `nn.utils`, as in PyTorch. */
+/** Optimizers, learning-rate schedules, averages of weights and the scaling of losses. Gradient clipping is in `nn.utils`, as in PyTorch. */
 export { Adadelta, type AdadeltaOptions } from "./adadelta.ts";
 export { Adagrad, type AdagradOptions } from "./adagrad.ts";
 export { Adam, type AdamOptions, AdamW, type AdamWOptions } from "./adam.ts";
 export { Adamax, type AdamaxOptions } from "./adamax.ts";
+export { GradScaler, type GradScalerOptions, type ScaledOptimizer } from "./grad-scaler.ts";
 export { Lion, type LionOptions } from "./lion.ts";
 export { ExponentialMovingAverage, type MovingAverageOptions } from "./moving-average.ts";
 export { NAdam, type NAdamOptions } from "./nadam.ts";

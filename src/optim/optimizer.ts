@@ -120,12 +120,17 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
     this.#groups.push({ options: merged, parameters: list, packed });
   }
 
-  /** Changes every parameter that has a gradient; the others stay as they are, and no step of theirs is counted. */
-  step(): void {
+  /**
+   * Changes every parameter that has a gradient; the others stay as they are, and no step of theirs is counted.
+   *
+   * @param found u32 [4] on the device: where the first is not 0, nothing is changed and no step counted. A `GradScaler` has it.
+   */
+  step(found?: Tensor<"u32">): void {
     for (const { packed, parameters, options } of this.#groups) {
       packed.step(
         parameters.map(({ grad }) => grad),
         () => this.#settings(options),
+        found,
       );
     }
   }

@@ -63,6 +63,7 @@ export class PackedTensors {
   /** [packs, PACK] each: which tensors have a gradient, for each set that there was. A recorded step goes on with its own. */
   readonly #enabled = new Map<string, Tensor<"u32">>();
   readonly #hyper: Tensor; // [HYPER_WORDS]
+  readonly #nothingFound: Tensor<"u32">; // [4], zeros
   #writtenHyper: Float64Array | null = null;
 
   /**
@@ -78,6 +79,7 @@ export class PackedTensors {
     const layouts = layOut(tensors, Math.floor(device.maxStorageBytes / device.wordBytes));
     this.#counts = keep(zeros([layouts.length, PACK, PROGRESS_WORDS], { device }));
     this.#hyper = keep(zeros([HYPER_WORDS], { device }));
+    this.#nothingFound = keep(zeros([4], { dtype: "u32", device }));
     this.#packs = layouts.map(({ members, offsets, length }, i) => {
       const words = PACK * PROGRESS_WORDS;
       const progress = this.#counts.storage.view(i * words, words);
@@ -111,15 +113,20 @@ export class PackedTensors {
    *
    * @param gradients one per tensor, null for those that stay as they are
    * @param settingsNow asked again in each step, replayed ones included
+   * @param found [4], of which the first is not 0 where the device is to leave the step out
    */
-  step(gradients: readonly (Tensor | null)[], settingsNow: () => Settings): void {
+  step(
+    gradients: readonly (Tensor | null)[],
+    settingsNow: () => Settings,
+    found: Tensor<"u32"> = this.#nothingFound,
+  ): void {
     const settings = settingsNow();
     this.prepareState(settings);
     this.#device.eachStep(() => this.#writeHyper(settingsNow()));
     if (gradients.every((gradient) => gradient === null)) return;
     const { flags } = settings;
     const hyper = this.#hyper;
-    advance(this.#algorithm, { counts: this.#counts, enabled: this.#enabledBy(gradients), hyper }, flags);
+    advance(this.#algorithm, { counts: this.#counts, enabled: this.#enabledBy(gradients), hyper, found }, flags);
     for (const pack of this.#packs) {
       const parameters = pack.members.map((member, place) => ({
         offset: pack.offsets[place]!,
@@ -128,7 +135,7 @@ export class PackedTensors {
       if (parameters.every(({ gradient }) => gradient === null)) continue;
       const [s0, s1, s2] = pack.slots as [Tensor, Tensor, Tensor];
       const p = this.#gathered(pack);
-      update(this.#algorithm, { p, s0, s1, s2, progress: pack.progress, hyper }, parameters, flags);
+      update(this.#algorithm, { p, s0, s1, s2, progress: pack.progress, hyper, found }, parameters, flags);
     }
     for (const [i, gradient] of gradients.entries()) if (gradient) this.tensors[i]!.storage.markWritten();
   }

@@ -39,6 +39,15 @@ export const scaleGradReference = {
       for (let i = 0; i < size; i++) g[i] *= coefficient;
     }
   },
+  unscaleAll(bind, { sizes }) {
+    for (const [j, size] of sizes.entries()) {
+      const g = bind[`g${j}`];
+      for (let i = 0; i < size; i++) {
+        if (!Number.isFinite(g[i])) bind.found[0] = 1;
+        g[i] /= bind.scaler[0];
+      }
+    }
+  },
   clampAll(bind, { sizes, limit }) {
     for (const [j, size] of sizes.entries()) {
       const g = bind[`g${j}`];

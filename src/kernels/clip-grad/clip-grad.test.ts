@@ -92,6 +92,16 @@ describe.each(["webgpu", "cpu", "cpu:f64"] as DeviceName[])("on %s", (name) => {
   });
 });
 
+test.each(["webgpu", "cpu"] as const)("a gradient that leaves share is scaled once, on %s", async (device) => {
+  const [a, b] = withDevice(device, () => [tensor([3, 4]), tensor([1, 2])] as const);
+  a.requiresGrad = b.requiresGrad = true;
+  a.add(b).sum().backward();
+  expect(await clipGradNorm([a, b], 1).item()).toBeCloseTo(2);
+  for (const { grad } of [a, b]) for (const g of await grad!.data()) expect(g).toBeCloseTo(0.5);
+  clipGradValue([a, b], 0.25);
+  expect(await b.grad!.toArray()).toEqual([0.25, 0.25]);
+});
+
 test("parameters without gradients are passed over", async () => {
   expect(await clipGradNorm([tensor([1])], 1).item()).toBe(0);
 });

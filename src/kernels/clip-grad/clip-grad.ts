@@ -1,16 +1,17 @@
-/** The kernels of gradient clipping: all gradients in a few dispatches, in place, with nothing read back. */
+/** The kernels of gradient clipping and unscaling: all gradients in a few dispatches, in place, with nothing read back. */
 import { type Device, Storage } from "../../gpu/device.ts";
-import { ceilDiv, dispatch, loadKernel } from "../../gpu/kernel.ts";
+import { type Bindable, ceilDiv, dispatch, loadKernel } from "../../gpu/kernel.ts";
 import { scope } from "../../tensor/scope.ts";
 import { empty, type Tensor } from "../../tensor/tensor.ts";
 import { MATH, REDUCE } from "../lib/lib.ts";
+import { loadPacked } from "../lib/packed.ts";
 import { clipGradReference, scaleGradReference } from "./clip-grad.reference.ts";
 
 const normKernel = loadKernel(new URL("./clip-grad.wgsl", import.meta.url), {
   lib: [MATH, REDUCE],
   reference: clipGradReference,
 });
-const scaleKernel = loadKernel(new URL("./scale-grad.wgsl", import.meta.url), {
+const scaleKernels = loadPacked(new URL("./scale-grad.wgsl", import.meta.url), {
   lib: [MATH],
   reference: scaleGradReference,
 });
@@ -61,28 +62,43 @@ export function gradientNorm(gradients: readonly Tensor[], maxNorm: number, norm
 
 /** Multiplies every gradient by result[1], in place; nothing is touched where that is 1. */
 export function scaleGradients(gradients: readonly Tensor[], result: Tensor): void {
-  changeInPlace("scaleAll", gradients, 0, result);
+  changeInPlace("scaleAll", gradients, 0, { result });
 }
 
 /** Holds every element to [-limit, limit], in place. */
 export function clampGradients(gradients: readonly Tensor[], limit: number): void {
-  changeInPlace("clampAll", gradients, limit, null);
+  changeInPlace("clampAll", gradients, limit, {});
+}
+
+/**
+ * Divides every gradient by a scale, in place, and notes whether one of them was not finite.
+ *
+ * @param scaler [4], the scale first
+ * @param found u32 [4], of which the first becomes 1 then
+ */
+export function unscaleGradients(gradients: readonly Tensor[], scaler: Tensor, found: Tensor<"u32">): void {
+  changeInPlace("unscaleAll", gradients, 0, { scaler, found });
 }
 
 function changeInPlace(
-  entry: "scaleAll" | "clampAll",
+  entry: "scaleAll" | "clampAll" | "unscaleAll",
   gradients: readonly Tensor[],
   limit: number,
-  result: Tensor | null,
+  bind: Readonly<Record<string, Bindable>>,
 ): void {
-  for (const chunk of chunks(gradients)) {
-    const sizes = chunk.map(({ size }) => size);
-    const spare = spareStorages(chunk[0]!.device);
-    dispatch(scaleKernel, entry, {
-      bind: { ...named((j) => chunk[j] ?? spare[j]!), ...(result ? { result } : {}) },
-      params: { sizes, limit },
-      groups: ceilDiv(Math.max(...sizes), THREADS),
-    });
+  // Leaves that were added have one gradient in common.
+  const distinct = [...new Map(gradients.map((gradient) => [gradient.storage, gradient])).values()];
+  for (const width of [4, 1]) {
+    const alike = distinct.filter(({ size }) => (size % 4 === 0) === (width === 4));
+    for (const chunk of chunks(alike)) {
+      const sizes = chunk.map(({ size }) => size);
+      const spare = spareStorages(chunk[0]!.device);
+      dispatch(scaleKernels(width), entry, {
+        bind: { ...named((j) => chunk[j] ?? spare[j]!), ...bind },
+        params: { sizes, limit },
+        groups: ceilDiv(Math.max(...sizes) / width, THREADS),
+      });
+    }
   }
 }
 
@@ -106,7 +122,7 @@ const spares = new Map<Device, Storage[]>();
 function spareStorages(device: Device): Storage[] {
   let list = spares.get(device);
   if (!list) {
-    list = Array.from({ length: GRADIENTS_PER_DISPATCH }, () => Storage.allocate(device, "f32", 1));
+    list = Array.from({ length: GRADIENTS_PER_DISPATCH }, () => Storage.allocate(device, "f32", 4));
     spares.set(device, list);
   }
   return list;

@@ -35,7 +35,8 @@ export function ruleReference(rule: Rule, fieldsOf: (struct: "Hyper" | "Progress
   const fields = (struct: "Hyper" | "Progress", words: ArrayLike<number>, first: number): Fields =>
     Object.fromEntries(fieldsOf(struct).map((name, k) => [name, words[first + k]!]));
   return {
-    advance({ counts, enabled, hyper }, { parameters, ...flags }) {
+    advance({ counts, enabled, hyper, found }, { parameters, ...flags }) {
+      if (found[0] !== 0) return;
       for (let i = 0; i < parameters; i++) {
         if (enabled[i] === 0) continue;
         const now = fields("Progress", counts, PROGRESS_WORDS * i);
@@ -45,7 +46,8 @@ export function ruleReference(rule: Rule, fieldsOf: (struct: "Hyper" | "Progress
       }
     },
     update(bind, { sizes, offsets, place, ...flags }) {
-      const { p, s0, s1, s2, progress } = bind;
+      const { p, s0, s1, s2, progress, found } = bind;
+      if (found[0] !== 0) return;
       const hyper = fields("Hyper", bind.hyper, 0);
       const element: Element = { weight: 0, g: 0, s0: 0, s1: 0, s2: 0 };
       for (const [j, size] of sizes.entries()) {

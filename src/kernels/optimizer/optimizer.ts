@@ -87,14 +87,15 @@ export interface GroupStorages {
   readonly counts: Bindable; // [parameters, PROGRESS_WORDS]
   readonly enabled: Bindable; // [parameters] u32
   readonly hyper: Bindable; // [HYPER_WORDS]
+  readonly found: Bindable; // [4] u32
 }
 
 /** Counts a step of every parameter of a group that is enabled. */
 export function advance({ kernel }: Algorithm, group: GroupStorages, flags: Flags): void {
-  const { counts, enabled, hyper } = group;
+  const { counts, enabled, hyper, found } = group;
   const parameters = enabled.storage.length;
   dispatch(kernel(1), "advance", {
-    bind: { counts, enabled, hyper },
+    bind: { counts, enabled, hyper, found },
     params: { sizes: [], offsets: [], place: 0, parameters },
     constants: flags,
     groups: ceilDiv(parameters, THREADS),
@@ -116,6 +117,7 @@ export interface PackStorages {
   readonly s2: Bindable;
   readonly progress: Bindable; // [PACK, PROGRESS_WORDS], a range of the group's counts
   readonly hyper: Bindable;
+  readonly found: Bindable; // [4] u32
 }
 
 /**
@@ -125,7 +127,7 @@ export interface PackStorages {
  */
 export function update(
   { kernel }: Algorithm,
-  { p, s0, s1, s2, progress, hyper }: PackStorages,
+  { p, s0, s1, s2, progress, hyper, found }: PackStorages,
   parameters: readonly PackedParameter[],
   flags: Flags,
 ): void {
@@ -139,7 +141,7 @@ export function update(
     const sizes = gradients.map((gradient) => gradient?.size ?? 0);
     const [g0, g1, g2, g3] = Array.from({ length: PACK }, (_, j) => gradients[j] ?? some);
     dispatch(kernel(width), "update", {
-      bind: { p, s0, s1, s2, g0: g0!, g1: g1!, g2: g2!, g3: g3!, progress, hyper },
+      bind: { p, s0, s1, s2, g0: g0!, g1: g1!, g2: g2!, g3: g3!, progress, hyper, found },
       params: { sizes, offsets: chunk.map(({ offset }) => offset), place, parameters: chunk.length },
       constants: { ...flags, TOGETHER: together },
       groups: ceilDiv(Math.max(...sizes) / width, THREADS),

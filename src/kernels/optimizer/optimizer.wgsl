@@ -5,6 +5,7 @@
 //   g0, g1, g2, g3 : the gradients, each of its parameter's size; a parameter without one has size 0
 //   progress       : how far each of the four parameters has come; counts : the same, of all parameters of a group
 //   enabled        : [parameters] whether a parameter has a gradient in this step
+//   found          : x is not 0 where the step is left out: a gradient of a scaled loss was not finite
 //   hyper          : the options. What may change from step to step is here, so that a recorded step stays right
 //
 //   g = sign * gradient + l2 * p        p = change(p - shrink * p, g)
@@ -32,12 +33,14 @@ override TOGETHER: u32;
 @group(0) @binding(9) var<uniform> hyper: Hyper;
 @group(0) @binding(10) var<storage, read_write> counts: array<Progress>;
 @group(0) @binding(11) var<storage, read> enabled: array<u32>;
+@group(0) @binding(12) var<uniform> found: vec4u;
 
 const THREADS = 64u;
 
 // A thread per parameter.
 @compute @workgroup_size(THREADS)
 fn advance(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  if (found.x != 0u) { return; }
   for (var i = gid.x; i < params.parameters; i += groups.x * THREADS) {
     if (enabled[i] != 0u) { counts[i] = next(counts[i]); }
   }
@@ -60,6 +63,7 @@ fn gradient(j: u32, i: u32) -> T {
 // A thread per T, one parameter after the other.
 @compute @workgroup_size(THREADS)
 fn update(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  if (found.x != 0u) { return; }
   for (var j = 0u; j < TOGETHER; j++) {
     let size = params.sizes[j] / WIDTH;
     let offset = params.offsets[j] / WIDTH;
