@@ -100,19 +100,28 @@ describe("a run", () => {
     });
   });
 
-  test("in the folder of another takes its place; without TensorBoard, with replayed steps and times of kernels", async () => {
+  test("in the folder of another takes its place; without TensorBoard, in mixed precision with replayed steps and times of kernels", async () => {
     const again = join(folder, "again");
     const train = (...more: string[]) =>
       tilegrad(["train", "text", "--train", good, "--test", good, "--out", again, ...SMALL, ...more]);
     await train();
     expect(eventFiles(again)).toHaveLength(1);
-    const { code, stdout, stderr } = await train("--no-tensorboard", "--capture", "--profile", "--epochs", "4");
+    const { code, stdout, stderr } = await train(
+      "--no-tensorboard",
+      "--capture",
+      "--profile",
+      "--amp",
+      "--epochs",
+      "4",
+    );
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(eventFiles(again)).toEqual([]);
     expect(stdout).toMatch(/shapes of batches whose steps were replayed: \d/);
     expect(stdout).toMatch(/kernel +calls +ms +share\n/);
     const { traceEvents } = JSON.parse(readFileSync(join(again, "trace.json"), "utf8"));
     expect(traceEvents.length).toBeGreaterThan(50);
+    expect(JSON.parse(readFileSync(join(again, "result.json"), "utf8")).amp).toBe(true);
+    expect(JSON.parse(readFileSync(join(again, "config.json"), "utf8")).training.amp).toBe(true);
     expect(traceEvents[0]).toMatchObject({ ph: "X", ts: expect.any(Number), dur: expect.any(Number) });
   });
 

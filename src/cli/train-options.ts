@@ -33,6 +33,7 @@ export const FIT_OPTIONS = {
   },
   warmup: { type: "integer", min: 0, default: 0, help: "steps in which the learning rate rises to --lr" },
   patience: { type: "integer", min: 0, default: 0, help: "epochs without a better one after which to stop; 0: never" },
+  amp: { type: "flag", help: "mixed precision: products of float16 numbers, summed in float32" },
   seed: { type: "integer", min: 0, default: 0, help: "of parameters, dropout, order and splits" },
 } as const satisfies OptionTable;
 
@@ -63,9 +64,10 @@ export function checkResumeOptions(command: string, given: ReadonlySet<string>):
 }
 
 export function trainingOptions(values: Values<typeof FIT_OPTIONS>): TrainingOptions {
-  const { epochs, batch, lr, clip, accumulate, warmup, patience, seed } = values;
+  const { epochs, batch, lr, clip, accumulate, warmup, patience, seed, amp } = values;
   const schedule = values.schedule as TrainingOptions["schedule"];
-  return { epochs, batch, lr, weightDecay: values["weight-decay"], clip, accumulate, schedule, warmup, patience, seed };
+  const weightDecay = values["weight-decay"];
+  return { epochs, batch, lr, weightDecay, clip, accumulate, schedule, warmup, patience, seed, amp };
 }
 
 /** Where a run writes, how it is watched (with `--json`, not at all), and how it is stopped: by Ctrl-C, after its step. */

@@ -14,8 +14,8 @@ export type StepReport<Name extends string = string> = {
   readonly examplesPerSecond: number;
   /** Of this step. */
   readonly learningRate: number;
-  /** The norm of all gradients of this step as one vector, before they are clipped. */
-  readonly gradientNorm: number;
+  /** The norm of all gradients of this step as one vector, before they are clipped; null where it is not finite. */
+  readonly gradientNorm: number | null;
 } & Metrics<Name>;
 
 /** What stands beside the loss and the metrics in the report of a step; no metric may have these names. */
@@ -38,7 +38,7 @@ export interface EpochReport<Name extends string = string> {
   readonly seconds: number;
   /** Of the last step. */
   readonly learningRate: number;
-  readonly gradientNorm: number;
+  readonly gradientNorm: number | null;
   /** As the model was while it learned, with dropout. */
   readonly train: Metrics<Name>;
   readonly valid: Metrics<Name> | null;

@@ -6,6 +6,7 @@ import { DataError } from "../gpu/errors.ts";
 import { softmax } from "../kernels/ops.ts";
 import { Accuracy, type ClassScore, ConfusionMatrix, classScores } from "../metrics/index.ts";
 import { Adam, type AdamOptions } from "../optim/adam.ts";
+import { GradScaler } from "../optim/grad-scaler.ts";
 import type { ParameterGroup } from "../optim/optimizer.ts";
 import { LambdaLR, ReduceLROnPlateau } from "../optim/schedules.ts";
 import { defaultDevice } from "../tensor/device.ts";
@@ -43,6 +44,8 @@ export interface TrainingOptions {
   /** Epochs without a better one after which to stop; 0: never. */
   patience: number;
   seed: number;
+  /** Whether in mixed precision (default false). */
+  amp?: boolean;
 }
 
 /** Where a run's files go, and who hears of it. */
@@ -104,6 +107,8 @@ export interface RunResult {
   task: string;
   model: string;
   device: string;
+  /** Whether it was trained in mixed precision. */
+  amp: boolean;
   parameters: number;
   epochs: number;
   steps: number;
@@ -145,6 +150,7 @@ export async function trainClassifier(run: ClassifierRun, output: RunOutput): Pr
     optimizer,
     clipNorm: training.clip > 0 ? training.clip : undefined,
     accumulate: training.accumulate,
+    scaler: training.amp ? new GradScaler() : undefined,
     ...scheduleOf(training, optimizer, train),
     metrics: { accuracy: new LikeliestAccuracy() },
     // What a language model is worth is its perplexity.
@@ -199,6 +205,7 @@ export async function trainClassifier(run: ClassifierRun, output: RunOutput): Pr
     task,
     model: modelName,
     device: defaultDevice().name,
+    amp: training.amp ?? false,
     parameters: model.parameterCount(),
     epochs: reports.length,
     steps: trainer.steps,

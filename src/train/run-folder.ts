@@ -17,7 +17,9 @@ import type { EpochReport, StepReport } from "./callbacks.ts";
  * A line of metrics.jsonl after some steps, by default every tenth. The metrics stand beside the other fields, whose
  * names no metric may have.
  */
-export type StepLine = { readonly event: "step" } & StepReport<never> & { readonly [metric: string]: number | "step" };
+export type StepLine = { readonly event: "step" } & StepReport<never> & {
+    readonly [metric: string]: number | "step" | null;
+  };
 
 /** A line of metrics.jsonl after an epoch. */
 export type EpochLine = { readonly event: "epoch" } & EpochReport;

@@ -1,6 +1,7 @@
 /** Everything that the rest of a training depends on, as host data and JSON. */
 import type { ReferenceArray } from "../gpu/kernel.ts";
 import type { RandomGeneratorState } from "../kernels/random/generator.ts";
+import type { ScaledOptimizer } from "../optim/grad-scaler.ts";
 import type { OptimizerOptions, OptimizerState } from "../optim/optimizer.ts";
 import type { ScheduleState } from "../optim/schedules.ts";
 import type { Shape } from "../tensor/shape.ts";
@@ -8,8 +9,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import type { EpochReport } from "./callbacks.ts";
 
 /** What the Trainer asks of an optimizer. */
-export interface TrainedBy {
-  step(): void;
+export interface TrainedBy extends ScaledOptimizer {
   zeroGrad(): void;
   readonly lr: number;
   stateDict(): OptimizerState<OptimizerOptions>;
@@ -23,7 +23,7 @@ export interface HostTensor {
 }
 
 export interface TrainerState {
-  /** By name: the model's, the optimizer's, the averages', the best model's, and the sums of the epoch so far. */
+  /** By name: the model's, the optimizer's, the averages', the scaler's, the best model's, and the sums of the epoch so far. */
   readonly tensors: ReadonlyMap<string, HostTensor>;
   /** Plain JSON. */
   readonly progress: TrainerProgress;

@@ -6,6 +6,7 @@ import { manualSeed } from "../kernels/random/generator.ts";
 import { Accuracy, MeanAbsoluteError, R2 } from "../metrics/index.ts";
 import { Dropout, Linear, ReLU, Sequential, Tanh } from "../nn/index.ts";
 import { Adam } from "../optim/adam.ts";
+import { GradScaler } from "../optim/grad-scaler.ts";
 import { ExponentialMovingAverage } from "../optim/moving-average.ts";
 import { StepLR } from "../optim/schedules.ts";
 import { SGD } from "../optim/sgd.ts";
@@ -155,7 +156,7 @@ describe("fit", () => {
 
   test("reports the learning rate and the norm of the gradients, before they are clipped", async () => {
     for (const clipNorm of [undefined, 1e-3]) {
-      const reports: { learningRate: number; gradientNorm: number }[] = [];
+      const reports: { learningRate: number; gradientNorm: number | null }[] = [];
       const { model } = setUp();
       const optimizer = new SGD(model.parameters(), { lr: 1 });
       const trainer = new Trainer({
@@ -174,7 +175,7 @@ describe("fit", () => {
       expect(reports).toHaveLength(1);
       expect(reports[0]!.learningRate).toBe(1);
       expect(reports[0]!.gradientNorm).toBeGreaterThan(0.05);
-      expect(moved / (clipNorm ?? reports[0]!.gradientNorm)).toBeCloseTo(1, 2);
+      expect(moved / (clipNorm ?? reports[0]!.gradientNorm!)).toBeCloseTo(1, 2);
       expect(epoch).toMatchObject({ step: 1, learningRate: 1, gradientNorm: reports[0]!.gradientNorm });
     }
   });
@@ -262,7 +263,7 @@ describe("fit", () => {
   });
 });
 
-describe("a training that was stopped", () => {
+describe.each(["float32", "mixed precision"])("a training in %s that was stopped", (precision) => {
   const EPOCHS = 3;
 
   async function run(options: Partial<FitOptions>, stopAfter = Number.POSITIVE_INFINITY) {
@@ -277,6 +278,8 @@ describe("a training that was stopped", () => {
       schedule,
       scheduleEvery: "step",
       average,
+      // One that overflows in the first steps, and grows again after some.
+      scaler: precision === "float32" ? undefined : new GradScaler({ initScale: 2 ** 22, growthInterval: 4 }),
       clipNorm: 1,
       reportEvery: 1,
       ...measured(),
@@ -346,14 +349,15 @@ describe("captured steps", () => {
     yield* [...batches(1000 * epoch, 50, 8), ...batches(500, epoch + 1, 9)].slice(from);
   };
 
-  async function run(capture: boolean, accumulate: number) {
+  async function run(capture: boolean, accumulate: number, isMixed: boolean) {
     const { model } = setUp({}, 0.3);
     const optimizer = new Adam(model.parameters(), { lr: 0.02 });
     const schedule = new StepLR(optimizer, 5, { gamma: 0.8 });
     const average = new ExponentialMovingAverage(model, { decay: 0.9 });
-    const steps: object[] = [];
+    const scaler = new GradScaler({ enabled: isMixed, initScale: 2 ** 22, growthInterval: 4 });
+    const steps: { gradientNorm: number | null }[] = [];
     const trainer = new Trainer({
-      ...{ model, optimizer, schedule, average, capture, accumulate, ...measured() },
+      ...{ model, optimizer, schedule, average, scaler, capture, accumulate, ...measured() },
       scheduleEvery: "step",
       clipNorm: 1,
       reportEvery: 1,
@@ -370,9 +374,14 @@ describe("captured steps", () => {
     };
   }
 
-  test.each([1, 3])("give the bits of plain ones, %s batches each", async (accumulate) => {
-    const plain = await run(false, accumulate);
-    const captured = await run(true, accumulate);
+  test.each([
+    [1, false],
+    [3, false],
+    [3, true],
+  ])("give the bits of plain ones, %s batches each, mixed precision: %s", async (accumulate, isMixed) => {
+    const plain = await run(false, accumulate, isMixed);
+    const captured = await run(true, accumulate, isMixed);
+    expect(plain.steps.some(({ gradientNorm }) => gradientNorm === null)).toBe(isMixed);
     expect(plain.replayedShapes).toBe(0);
     expect(captured.replayedShapes).toBeGreaterThan(0);
     expect({ ...captured, replayedShapes: 0 }).toEqual(plain);

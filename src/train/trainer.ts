@@ -6,6 +6,7 @@ import { checkOptions, TilegradError, ValueError } from "../gpu/errors.ts";
 import { tensor } from "../kernels/creation/creation.ts";
 import { crossEntropy } from "../kernels/ops.ts";
 import { randomState, setRandomState } from "../kernels/random/generator.ts";
+import type { GradScaler } from "../optim/grad-scaler.ts";
 import type { ExponentialMovingAverage } from "../optim/moving-average.ts";
 import type { OptimizerOptions } from "../optim/optimizer.ts";
 import type { Schedule } from "../optim/schedules.ts";
@@ -57,6 +58,11 @@ export interface TrainerOptions<Name extends string = string> {
   readonly scheduleEvery?: "step" | "epoch";
   /** Averages of the weights: validation and the best epoch are theirs. */
   readonly average?: ExponentialMovingAverage | undefined;
+  /**
+   * Train in mixed precision: model and loss run under `tg.autocast`, and this scales the loss. Validation stays in float32. The
+   * reported norm of the gradients is null where a step was left out.
+   */
+  readonly scaler?: GradScaler | undefined;
   /** Steps between two reports (default 10). */
   readonly reportEvery?: number;
   /**
@@ -99,6 +105,7 @@ const OPTIONS = [
   "schedule",
   "scheduleEvery",
   "average",
+  "scaler",
   "reportEvery",
   "capture",
   "callbacks",
@@ -297,8 +304,9 @@ export class Trainer<Name extends string = never> {
     return { ...at, examplesPerSecond, gradientNorm, ...metrics };
   }
 
-  async #readNorm(): Promise<number> {
-    return this.#gradientNorm ? this.#gradientNorm.item() : 0;
+  async #readNorm(): Promise<number | null> {
+    const norm = this.#gradientNorm ? await this.#gradientNorm.item() : 0;
+    return Number.isFinite(norm) ? norm : null;
   }
 
   #validate(valid: BatchSource): Promise<Metrics<Name>> {
@@ -336,11 +344,12 @@ export class Trainer<Name extends string = never> {
   async #save(save: FitOptions["save"]): Promise<void> {
     if (!save) return;
     await this.#saving;
-    const { model, optimizer, schedule, average } = this.#options;
+    const { model, optimizer, schedule, average, scaler } = this.#options;
     const { tensors, groups } = optimizer.stateDict();
     const copies = new Map<string, Tensor>([
       ...prefixed("optimizer.", tensors as ReadonlyMap<string, Tensor>),
       ...prefixed("average.", average?.stateDict() ?? new Map<string, Tensor>()),
+      ...prefixed("scaler.", scaler?.stateDict() ?? new Map<string, Tensor>()),
       ...prefixed("totals.", this.#totals.stateDict()),
     ]);
     const values = snapshot(
@@ -370,10 +379,11 @@ export class Trainer<Name extends string = never> {
   }
 
   #restore({ tensors, progress }: TrainerState): void {
-    const { model, optimizer, schedule, average } = this.#options;
+    const { model, optimizer, schedule, average, scaler } = this.#options;
     model.loadStateDict(withPrefix("model.", tensors));
     optimizer.loadStateDict({ tensors: withPrefix("optimizer.", tensors), groups: [...progress.optimizerGroups] });
     average?.loadStateDict(withPrefix("average.", tensors));
+    scaler?.loadStateDict(withPrefix("scaler.", tensors));
     if (schedule && progress.schedule) schedule.loadStateDict(progress.schedule);
     const best = withPrefix("best.", tensors);
     this.#best = best.size > 0 ? best : null;

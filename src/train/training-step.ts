@@ -2,7 +2,9 @@
  * One step of a training: the gradients of some batches, clipped, and the optimizer's step. With `capture`, steps whose
  * tensors have shapes that come again are replayed, to the same bits.
  */
+import { autocast } from "../autograd/autocast.ts";
 import { clipGradNorm, getTotalNorm } from "../nn/utils.ts";
+import { GradScaler } from "../optim/grad-scaler.ts";
 import { type CapturedStep, capture } from "../tensor/capture.ts";
 import { dispose, scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -18,6 +20,8 @@ export interface StepOptions {
   readonly optimizer: TrainedBy;
   readonly loss: Loss;
   readonly clipNorm?: number | undefined;
+  /** In mixed precision, if there is one that is enabled. */
+  readonly scaler?: GradScaler | undefined;
 }
 
 /** Receives what the model made of a batch, on the way. */
@@ -75,19 +79,24 @@ export class TrainingStep {
     group: readonly Batch[],
     visit: (outputs: Tensor, loss: Tensor, batch: Batch) => R,
   ): { norm: Tensor; batches: R[] } {
-    const { model, optimizer, loss, clipNorm } = this.#options;
+    const { model, optimizer, loss, clipNorm, scaler = new GradScaler({ enabled: false }) } = this.#options;
     const examples = group.reduce((total, { size }) => total + size, 0);
     optimizer.zeroGrad();
     const batches = group.map((batch) =>
       scope(() => {
-        const outputs = model.forward(...batch.inputs);
-        const value = loss(outputs, batch.labels);
-        (group.length === 1 ? value : value.mul(batch.size / examples)).backward();
+        const forward = () => {
+          const outputs = model.forward(...batch.inputs);
+          return { outputs, value: loss(outputs, batch.labels) };
+        };
+        const { outputs, value } = autocast(forward, { enabled: scaler.isEnabled() });
+        scaler.scale(group.length === 1 ? value : value.mul(batch.size / examples)).backward();
         return visit(outputs, value, batch);
       }),
     );
+    scaler.unscale(optimizer);
     const norm = clipNorm === undefined ? this.#gradientNorm() : clipGradNorm(model.parameters(), clipNorm);
-    optimizer.step();
+    scaler.step(optimizer);
+    scaler.update();
     return { norm, batches };
   }
 

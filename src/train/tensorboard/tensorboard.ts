@@ -59,8 +59,9 @@ function curvesOf(report: StepReport): [name: string, value: number][] {
     gradientNorm: "gradient_norm",
     examplesPerSecond: "examples_per_second",
   };
-  const curves = Object.entries(report).filter(([name]) => !NO_CURVES.includes(name));
-  return curves.map(([name, value]) => [names[name] ?? name, value]);
+  return Object.entries(report).flatMap(([name, value]) =>
+    value === null || NO_CURVES.includes(name) ? [] : [[names[name] ?? name, value]],
+  );
 }
 
 // One tensor after the other, so that they are not all on the host at once.
