@@ -25,7 +25,7 @@ export { instanceNorm } from "./group-norm/instance-norm.ts";
 export { embedding } from "./index-select/embedding.ts";
 export { indexAdd, indexSelect } from "./index-select/index-select.ts";
 export { interpolate } from "./interpolate/interpolate.ts";
-export { layerNorm } from "./layer-norm/layer-norm.ts";
+export { dropoutAddLayerNorm, layerNorm } from "./layer-norm/layer-norm.ts";
 export { bceLoss, bceWithLogitsLoss } from "./losses/binary-cross-entropy.ts";
 export {
   cosineEmbeddingLoss,

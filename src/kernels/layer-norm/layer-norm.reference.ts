@@ -1,5 +1,6 @@
 /** layer-norm.wgsl entry by entry, as the formulas say. */
 import type { Reference } from "../../gpu/kernel.ts";
+import { randomWord } from "../random/threefry.ts";
 
 export const layerNormReference = {
   forward({ x, weight, bias, y, stats }, { rows, cols, eps, HAS_WEIGHT, HAS_BIAS }) {
@@ -22,8 +23,8 @@ export const layerNormReference = {
     }
   },
 
-  // With n the normalised row and g = dy * weight:  dx = rstd * (g - avg(g) - n * avg(g * n))
-  backwardInput({ x, weight, dy, saved, dx }, { rows, cols, HAS_WEIGHT }) {
+  // With n the normalised row and g = dy * weight:  dx = rstd * (g - avg(g) - n * avg(g * n)) + dh
+  backwardInput({ x, weight, dy, dh, saved, dx }, { rows, cols, HAS_WEIGHT, HAS_DH }) {
     for (let row = 0; row < rows; row++) {
       const start = row * cols;
       const [pivot, mean, rstd] = saved.subarray(4 * row);
@@ -36,7 +37,9 @@ export const layerNormReference = {
         sumG += g(c);
         sumGN += g(c) * n(c);
       }
-      for (let c = 0; c < cols; c++) dx[start + c] = rstd * (g(c) - sumG / cols - n(c) * (sumGN / cols));
+      for (let c = 0; c < cols; c++) {
+        dx[start + c] = rstd * (g(c) - sumG / cols - n(c) * (sumGN / cols)) + (HAS_DH ? dh[start + c] : 0);
+      }
     }
   },
 
@@ -55,3 +58,22 @@ export const layerNormReference = {
     }
   },
 } satisfies Reference;
+
+/** The same with sum.wgsl: of h = residual + dropout(branch). */
+export const sumReference = {
+  forward({ branch, residual, h, randomState, ...bind }, params) {
+    for (let i = 0; i < h.length; i++) h[i] = residual[i] + dropped(branch[i], i, randomState, params);
+    layerNormReference.forward({ ...bind, x: h }, params);
+  },
+
+  backwardInput({ dbranch, randomState, ...bind }, params) {
+    layerNormReference.backwardInput(bind, params);
+    for (let i = 0; i < dbranch.length; i++) dbranch[i] = dropped(bind.dx[i], i, randomState, params);
+  },
+} satisfies Reference;
+
+function dropped(v: number, i: number, randomState: Uint32Array, params: Record<string, number>): number {
+  const { stream, threshold, scale } = params as { stream: number; threshold: number; scale: number };
+  if (threshold === 0) return v;
+  return randomWord(randomState, stream, i) >= threshold ? v * scale : 0;
+}

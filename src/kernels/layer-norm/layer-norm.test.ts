@@ -1,10 +1,12 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
-import { checkOp } from "../../../test/check.ts";
+import { describe, expect, test } from "vitest";
+import { type CheckedOp, checkOp } from "../../../test/check.ts";
 import { cases } from "../../../test/devices.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 import { tensor } from "../creation/creation.ts";
+import { manualSeed } from "../random/generator.ts";
 import { rand } from "../random/random.ts";
-import { layerNorm } from "./layer-norm.ts";
+import { dropoutAddLayerNorm, layerNorm } from "./layer-norm.ts";
 
 const overLast: Parameters<typeof checkOp>[0] = (x, weight, bias) => layerNorm(x!, x!.shape.at(-1)!, weight, bias);
 
@@ -114,4 +116,23 @@ test("errors", () => {
   expect(() => layerNorm(x.cast("i32"), 4)).toThrow("layerNorm: x has dtype i32, expected f32");
   expect(() => layerNorm(x, 4, rand([4]).cast("i32"))).toThrow("layerNorm: weight has dtype i32, expected f32");
   expect(() => layerNorm(x, 4, null, null, { epsilon: 1 } as never)).toThrow('layerNorm: unknown option "epsilon"');
+});
+
+describe("dropoutAddLayerNorm", () => {
+  const overLast =
+    (p: number, pick: (outputs: readonly [Tensor, Tensor]) => readonly Tensor[] = (outputs) => outputs): CheckedOp =>
+    (x, residual, weight, bias) => {
+      manualSeed(7); // each run draws the same mask
+      return pick(dropoutAddLayerNorm(x!, residual!, x!.shape.at(-1)!, weight, bias, { p }));
+    };
+  const post: Parameters<typeof overLast>[1] = ([y]) => [y];
+  const onlySum: Parameters<typeof overLast>[1] = ([, h]) => [h];
+
+  for (const shape of [[2, 3, 1], [5, 7], [3, 8], [2, 63], [3, 65], [2, 130], [2, 197], [2, 260], [0, 4], [3, 0]]) {
+    const cols = shape.at(-1)!;
+    test(`[${shape}]`, async () => {
+      for (const p of [0, 0.3]) await checkOp(overLast(p), [shape, shape, [cols], [cols]], { second: true });
+      await checkOp(overLast(0.5, post), [shape, shape, [cols], [cols]], { second: true });
+    });
+  }
 });

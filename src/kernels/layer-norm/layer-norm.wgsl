@@ -1,29 +1,37 @@
 // y = (x - mean) * rstd * weight + bias along each row, where rstd = 1 / sqrt(variance + eps).
 //
-//   x, y, dy, dx           : [rows, cols]
+//   x, y, dy, dh, dx       : [rows, cols]     dh is what x's gradient gets from where else x goes
 //   weight, bias           : [cols]
 //   stats, saved           : [rows, 4]        (pivot, mean - pivot, rstd, unused); saved is what forward wrote to stats
 //   weightParts, biasParts : [parts, cols]    what rows p, p + parts, ... add to the gradients
 //
 // The pivot is the row's first element. Where |mean| is much larger than std, a float32 mean has too few digits to be
 // subtracted, while differences from the pivot are nearly exact.
+//
+// Where the rows come from and where their gradient goes is what given.wgsl and sum.wgsl say, one of which is appended:
+//   fn input(i: u32) -> T             the i-th T of x
+//   fn keepInput(i: u32, v: T)        has it ready for keptInput, in the same thread
+//   fn keptInput(i: u32) -> T
+//   fn putGradient(i: u32, v: T)
 
-struct Params { rows: u32, cols: u32, eps: f32, parts: u32 }
+struct Params { rows: u32, cols: u32, eps: f32, parts: u32, stream: u32, threshold: u32, scale: f32 }
 var<immediate> params: Params;
 
 override HAS_WEIGHT: bool;
 override HAS_BIAS: bool;
+override HAS_DH: bool;
 
 @group(0) @binding(0) var<storage, read> x: array<T>;
 @group(0) @binding(1) var<storage, read> weight: array<T>;
 @group(0) @binding(2) var<storage, read> bias: array<T>;
 @group(0) @binding(3) var<storage, read> dy: array<T>;
-@group(0) @binding(4) var<storage, read> saved: array<vec3f>;
-@group(0) @binding(5) var<storage, read_write> y: array<T>;
-@group(0) @binding(6) var<storage, read_write> stats: array<vec3f>;
-@group(0) @binding(7) var<storage, read_write> dx: array<T>;
-@group(0) @binding(8) var<storage, read_write> weightParts: array<T>;
-@group(0) @binding(9) var<storage, read_write> biasParts: array<T>;
+@group(0) @binding(4) var<storage, read> dh: array<T>;
+@group(0) @binding(5) var<storage, read> saved: array<vec3f>;
+@group(0) @binding(6) var<storage, read_write> y: array<T>;
+@group(0) @binding(7) var<storage, read_write> stats: array<vec3f>;
+@group(0) @binding(8) var<storage, read_write> dx: array<T>;
+@group(0) @binding(9) var<storage, read_write> weightParts: array<T>;
+@group(0) @binding(10) var<storage, read_write> biasParts: array<T>;
 
 const THREADS = 64u;
 
@@ -35,22 +43,26 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
   let n = f32(params.cols);
   for (var row = wid.x; row < params.rows; row += groups.x) {
     let start = row * cols;
-    let pivot = first(x[start]);
+    let pivot = first(input(start));
 
     var sum = T();
-    for (var c = lane; c < cols; c += WG) { sum += x[start + c] - pivot; }
+    for (var c = lane; c < cols; c += WG) {
+      let v = input(start + c);
+      keepInput(start + c, v);
+      sum += v - pivot;
+    }
     let mean = workgroupSum(total(sum), lane) / n;
 
     // Two passes: E[x²] - E[x]² cancels when the pivot is far from the mean.
     var squares = T();
     for (var c = lane; c < cols; c += WG) {
-      let d = x[start + c] - pivot - mean;
+      let d = keptInput(start + c) - pivot - mean;
       squares += d * d;
     }
     let rstd = 1.0 / sqrt(workgroupSum(total(squares), lane) / n + params.eps);
 
     for (var c = lane; c < cols; c += WG) {
-      var v = (x[start + c] - pivot - mean) * rstd;
+      var v = (keptInput(start + c) - pivot - mean) * rstd;
       if (HAS_WEIGHT) { v *= weight[c]; }
       if (HAS_BIAS) { v += bias[c]; }
       y[start + c] = v;
@@ -71,7 +83,7 @@ fn gradient(start: u32, c: u32) -> T {
 }
 
 // A workgroup per row. With n the normalised row and g = dy * weight:
-//   dx = rstd * (g - avg(g) - n * avg(g * n))
+//   dx = rstd * (g - avg(g) - n * avg(g * n)) + dh
 @compute @workgroup_size(WG)
 fn backwardInput(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u,
                  @builtin(local_invocation_index) lane: u32) {
@@ -91,7 +103,9 @@ fn backwardInput(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) gro
     let avgGN = workgroupSum(total(sumGN), lane) / f32(params.cols);
 
     for (var c = lane; c < cols; c += WG) {
-      dx[start + c] = s.z * (gradient(start, c) - avgG - normalized(start + c, s) * avgGN);
+      var v = s.z * (gradient(start, c) - avgG - normalized(start + c, s) * avgGN);
+      if (HAS_DH) { v += dh[start + c]; }
+      putGradient(start + c, v);
     }
   }
 }

@@ -39,6 +39,6 @@ export const INDEX_ERROR = new URL("./index-error.wgsl", import.meta.url);
 /** randomPair, unitFloat; bind `randomState` and pass `stream`, as `nextStream` gives them. */
 export const RANDOM = new URL("./random.wgsl", import.meta.url);
 
-/** T, U, WIDTH, first, total, indices, component: the element type of kernels over rows, which `loadPacked` declares in both widths. */
+/** T, U, WIDTH, first, total, indices, component, fromPairs: the element type of kernels over rows, which `loadPacked` declares in both widths. */
 export const PACK_1 = new URL("./pack-1.wgsl", import.meta.url);
 export const PACK_4 = new URL("./pack-4.wgsl", import.meta.url);

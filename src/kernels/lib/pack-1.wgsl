@@ -20,3 +20,8 @@ fn indices(k: u32) -> U {
 fn component(v: T, k: u32) -> f32 {
   return v;
 }
+
+// What belongs to the elements of the k-th T, of the pairs of elements from its first one's on: a, and b after it.
+fn fromPairs(a: vec2u, b: vec2u, k: u32) -> U {
+  return a[k % 2u];
+}
