@@ -28,6 +28,10 @@ export class Hooks {
   readonly before = new Set<ForwardPreHook>();
   readonly after = new Set<ForwardHook>();
   readonly backward = new Set<BackwardHook>();
+
+  get isEmpty(): boolean {
+    return this.before.size + this.after.size + this.backward.size === 0;
+  }
 }
 
 /** Adds a hook. @returns a function that takes it away again */

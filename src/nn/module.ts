@@ -53,20 +53,22 @@ export abstract class Module {
   /** Whether dropout drops and batch statistics are taken; `train` and `eval` set it. */
   training = true;
   #hooks: Hooks | null = null;
+  readonly #forward: unknown;
 
   constructor() {
     // An error on its way out collects the names of the modules it passes.
     const { forward } = this;
+    this.#forward = (...inputs: never[]) => {
+      try {
+        const call = forward.bind(this) as (...inputs: readonly unknown[]) => unknown;
+        return this.#hooks ? forwardWithHooks(this, this.#hooks, call, inputs) : forward.apply(this, inputs);
+      } catch (error) {
+        if (error instanceof TilegradError) addModulePath(error, this);
+        throw error;
+      }
+    };
     Object.defineProperty(this, "forward", {
-      value: (...inputs: never[]) => {
-        try {
-          const call = forward.bind(this) as (...inputs: readonly unknown[]) => unknown;
-          return this.#hooks ? forwardWithHooks(this, this.#hooks, call, inputs) : forward.apply(this, inputs);
-        } catch (error) {
-          if (error instanceof TilegradError) addModulePath(error, this);
-          throw error;
-        }
-      },
+      value: this.#forward,
       enumerable: false,
       configurable: true,
       writable: true,
@@ -74,6 +76,16 @@ export abstract class Module {
   }
 
   abstract forward(...inputs: never[]): unknown;
+
+  /**
+   * Whether `forward` does what that of a class does and nothing more: it has no hooks, and nothing was put in its place. What
+   * contains it may then have one kernel compute it with what stands beside it.
+   */
+  runsAs(type: { readonly prototype: Module }): boolean {
+    const isHooked = this.#hooks?.isEmpty === false;
+    const isOwn = this.forward === this.#forward && Object.getPrototypeOf(this).forward === type.prototype.forward;
+    return isOwn && !isHooked;
+  }
 
   /**
    * Its members by their names in the state dict: each field's name in snake_case, as PyTorch has it. Override it where

@@ -1,6 +1,6 @@
 /** The layers of a Transformer. Sequences are batch-first: [batch, time, features]. */
 import { checkOptions, ValueError } from "../gpu/errors.ts";
-import { dropout } from "../kernels/ops.ts";
+import { dropout, dropoutAddLayerNorm } from "../kernels/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { MultiheadAttention } from "./attention.ts";
@@ -126,16 +126,17 @@ export class TransformerEncoderLayer extends Module {
     checkOptions("TransformerEncoderLayer", options, ENCODER_OPTIONS);
     return scope(() => {
       if (this.normFirst) {
-        const y = x.add(this.#attend(this.norm1.forward(x), options));
-        return y.add(feedForward(this, this.norm2.forward(y)));
+        const [normalized, y] = join(this, x, this.#attend(this.norm1.forward(x), options), this.norm2);
+        return y.add(drop(this, feedForward(this, normalized)));
       }
-      const y = this.norm1.forward(x.add(this.#attend(x, options)));
-      return this.norm2.forward(y.add(feedForward(this, y)));
+      const [y] = join(this, x, this.#attend(x, options), this.norm1);
+      const [z] = join(this, y, feedForward(this, y), this.norm2);
+      return z;
     });
   }
 
   #attend(x: Tensor, { mask, ...options }: EncoderOptions): Tensor {
-    return drop(this, this.selfAttn.forward(x, x, x, { ...options, attnMask: mask }));
+    return this.selfAttn.forward(x, x, x, { ...options, attnMask: mask });
   }
 }
 
@@ -188,25 +189,26 @@ export class TransformerDecoderLayer extends Module {
     checkOptions("TransformerDecoderLayer", options, DECODER_OPTIONS);
     return scope(() => {
       if (this.normFirst) {
-        const x = tgt.add(this.#attend(this.norm1.forward(tgt), options));
-        const y = x.add(this.#attendTo(memory, this.norm2.forward(x), options));
-        return y.add(feedForward(this, this.norm3.forward(y)));
+        const [query, x] = join(this, tgt, this.#attend(this.norm1.forward(tgt), options), this.norm2);
+        const [normalized, y] = join(this, x, this.#attendTo(memory, query, options), this.norm3);
+        return y.add(drop(this, feedForward(this, normalized)));
       }
-      const x = this.norm1.forward(tgt.add(this.#attend(tgt, options)));
-      const y = this.norm2.forward(x.add(this.#attendTo(memory, x, options)));
-      return this.norm3.forward(y.add(feedForward(this, y)));
+      const [x] = join(this, tgt, this.#attend(tgt, options), this.norm1);
+      const [y] = join(this, x, this.#attendTo(memory, x, options), this.norm2);
+      const [z] = join(this, y, feedForward(this, y), this.norm3);
+      return z;
     });
   }
 
   #attend(x: Tensor, { tgtMask, tgtKeyPaddingMask, tgtIsCausal, cache }: DecoderOptions): Tensor {
     const options = { attnMask: tgtMask, keyPaddingMask: tgtKeyPaddingMask, isCausal: tgtIsCausal, cache };
-    return drop(this, this.selfAttn.forward(x, x, x, options));
+    return this.selfAttn.forward(x, x, x, options);
   }
 
   #attendTo(memory: Tensor, x: Tensor, options: DecoderOptions): Tensor {
     const { memoryMask, memoryKeyPaddingMask, memoryIsCausal, cache } = options;
     const masks = { attnMask: memoryMask, keyPaddingMask: memoryKeyPaddingMask, isCausal: memoryIsCausal };
-    return drop(this, this.multiheadAttn.forward(x, memory, memory, { ...masks, cache }));
+    return this.multiheadAttn.forward(x, memory, memory, { ...masks, cache });
   }
 }
 
@@ -215,7 +217,18 @@ type TransformerLayer = TransformerEncoderLayer | TransformerDecoderLayer;
 function feedForward(layer: TransformerLayer, x: Tensor): Tensor {
   const { activation } = layer;
   const inner = layer.linear1.forward(x, { activation }); // [b, t, feedForward]
-  return drop(layer, layer.linear2.forward(drop(layer, inner)));
+  return layer.linear2.forward(drop(layer, inner));
+}
+
+/** What a sub-layer returns joins the residual stream, which is normalised: norm(h) and h = residual + dropout(x). */
+function join(layer: TransformerLayer, residual: Tensor, x: Tensor, norm: LayerNorm): [y: Tensor, h: Tensor] {
+  if (norm.runsAs(LayerNorm)) {
+    const { normalizedShape, weight, bias, eps } = norm;
+    const options = { p: layer.dropout, training: layer.training, eps };
+    return dropoutAddLayerNorm(x, residual, normalizedShape, weight, bias, options);
+  }
+  const h = residual.add(drop(layer, x));
+  return [norm.forward(h), h];
 }
 
 function drop(layer: TransformerLayer, x: Tensor): Tensor {

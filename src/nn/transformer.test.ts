@@ -2,11 +2,14 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { cases } from "../../test/devices.ts";
 import { gradcheckModule } from "../../test/gradcheck-module.ts";
+import { recordedNodes } from "../autograd/record.ts";
 import { tensor } from "../kernels/creation/creation.ts";
 import { manualSeed } from "../kernels/random/generator.ts";
 import { rand, randn } from "../kernels/random/random.ts";
 import { memory, withDevice } from "../tensor/device.ts";
+import { keep } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { LayerNorm, RMSNorm } from "./normalization.ts";
 import { RotaryPositions } from "./positions.ts";
 import { Transformer, TransformerDecoder, TransformerEncoder } from "./transformer.ts";
 import { TransformerDecoderLayer, TransformerEncoderLayer } from "./transformer-layers.ts";
@@ -107,6 +110,81 @@ describe("TransformerDecoder", () => {
       ...of("multihead_attn", ["in_proj_weight", "out_proj.weight"]),
       ...["linear1", "linear2", "norm1", "norm2", "norm3"].flatMap((module) => of(module, ["weight"])),
     ]);
+  });
+});
+
+describe("residuals, dropout and norms", () => {
+  const layers = { encoder: TransformerEncoderLayer, decoder: TransformerDecoderLayer };
+
+  /** Output, gradients, and the names of the ops that a layer is made of, from the same random numbers. */
+  async function run(layer: TransformerEncoderLayer | TransformerDecoderLayer, x: Tensor, memory: Tensor) {
+    manualSeed(8);
+    layer.zeroGrad();
+    const forward = () =>
+      layer instanceof TransformerEncoderLayer ? layer.forward(x) : layer.forward(x, memory.detach());
+    const { result: y, nodes } = recordedNodes(forward);
+    y.square().sum().backward();
+    const gradients = [...layer.namedParameters()].map(async ([name, { grad }]) => [name, await host(grad!)] as const);
+    return { y: await host(y), gradients: await Promise.all(gradients), ops: nodes.map(({ op }) => op) };
+  }
+
+  describe.each(["encoder", "decoder"] as const)("of an %s layer", (kind) => {
+    test.each([
+      [false, true],
+      [true, true],
+      [false, false],
+    ])(
+      "are one kernel, and mean the same apart where a norm is hooked (normFirst %s, training %s)",
+      async (normFirst, training) => {
+        manualSeed(6);
+        const layer = new layers[kind](8, 2, { feedForward: 16, dropout: 0.3, normFirst }).train(training);
+        const [x, memory] = [randn([2, 3, 8]), randn([2, 4, 8])];
+        const joined = await run(layer, x, memory);
+        const norms = [...layer.namedChildren()].filter(([name]) => name.startsWith("norm")).map(([, norm]) => norm);
+        const count = (ops: string[], op: string) => ops.filter((name) => name === op).length;
+        expect(count(joined.ops, "dropoutAddLayerNorm")).toBe(norms.length - Number(normFirst));
+        const seen = new Set<unknown>();
+        const unhook = norms.map((norm) => norm.registerForwardHook((module) => void seen.add(module)));
+        const apart = await run(layer, x, memory);
+        expect(seen.size).toBe(norms.length);
+        expect(count(apart.ops, "layerNorm")).toBe(norms.length);
+        // Rounding differs where a compiler rounds a product and a sum at once.
+        apart.y.forEach((value, i) => expect(joined.y[i]).toBeCloseTo(value, 5));
+        for (const [i, [name, values]] of apart.gradients.entries()) {
+          const [, actual] = joined.gradients[i]!;
+          const largest = Math.max(...values.map(Math.abs), 1e-3);
+          values.forEach((value, k) => expect(Math.abs(actual[k]! - value), name).toBeLessThan(1e-5 * largest + 1e-6));
+        }
+        for (const remove of unhook) remove();
+        expect((await run(layer, x, memory)).ops).toEqual(joined.ops);
+      },
+    );
+  });
+
+  test("are done by what stands in a norm's place", async () => {
+    manualSeed(6);
+    const layer = new TransformerEncoderLayer(8, 2, { feedForward: 16 }).eval();
+    const x = randn([2, 3, 8]);
+    const twice = new (class extends LayerNorm {
+      override forward(x: Tensor): Tensor {
+        return super.forward(x).mul(2);
+      }
+    })(8);
+    for (const norm of [new RMSNorm(8), twice]) {
+      Object.assign(layer, { norm2: norm });
+      let given: Tensor | undefined;
+      const remove = norm.registerForwardHook((_, [x]) => void (given = keep((x as Tensor).detach())));
+      const y = layer.forward(x);
+      expect(await host(y)).toEqual(await host(norm.forward(given!)));
+      remove();
+      expect(await host(layer.forward(x))).toEqual(await host(y));
+    }
+    const plain = new LayerNorm(8);
+    const before = plain.forward.bind(plain);
+    Object.assign(layer, { norm2: plain });
+    const y = await host(layer.forward(x));
+    Object.assign(plain, { forward: (x: Tensor) => before(x).mul(2) });
+    expect(await host(layer.forward(x))).toEqual(y.map((value) => 2 * value));
   });
 });
 

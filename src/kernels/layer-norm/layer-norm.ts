@@ -16,12 +16,11 @@ import { reshape } from "../view/reshape.ts";
 import { layerNormReference, sumReference } from "./layer-norm.reference.ts";
 import { type NormalizedRows, normalizedRows } from "./normalized-rows.ts";
 
-const source = new URL("./layer-norm.wgsl", import.meta.url);
-const givenKernel = loadPacked(source, {
+const givenKernel = loadPacked(new URL("./layer-norm.wgsl", import.meta.url), {
   lib: [MATH, REDUCE, new URL("./given.wgsl", import.meta.url)],
   reference: layerNormReference,
 });
-const sumKernel = loadPacked(source, {
+const sumKernel = loadPacked(new URL("./layer-norm.wgsl", import.meta.url), {
   lib: [MATH, REDUCE, RANDOM, new URL("./sum.wgsl", import.meta.url)],
   reference: sumReference,
   name: "dropout-add-layer-norm",

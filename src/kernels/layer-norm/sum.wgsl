@@ -5,10 +5,11 @@
 // dropout multiplies by `scale` where the element's random word is at least `threshold`, and gives 0 elsewhere; with a
 // threshold of 0 it changes nothing, and randomState is not read.
 
+// 13 to 15 belong to the libraries and to params.
 @group(0) @binding(11) var<storage, read> branch: array<T>;
 @group(0) @binding(12) var<storage, read> residual: array<T>;
-@group(0) @binding(14) var<storage, read_write> h: array<T>;
-@group(0) @binding(15) var<storage, read_write> dbranch: array<T>;
+@group(0) @binding(16) var<storage, read_write> h: array<T>;
+@group(0) @binding(17) var<storage, read_write> dbranch: array<T>;
 
 // v, the i-th T, after dropout. Its words are those that dropout.wgsl draws.
 fn dropped(v: T, i: u32) -> T {
