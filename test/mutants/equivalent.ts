@@ -767,6 +767,13 @@ export const equivalents: readonly Equivalent[] = [
     reason: "no value is n",
   },
   {
+    file: "src/kernels/layer-norm/sum.wgsl",
+    fn: "dropped",
+    line: "params.threshold == 0u",
+    becomes: "params.threshold == 1u",
+    reason: "no word is below a threshold of 0, and a threshold of 1 drops one element of 2^32",
+  },
+  {
     file: "src/kernels/matmul/lanes.wgsl",
     fn: "forward",
     line: "array<vec4f, 4u * LANES>",

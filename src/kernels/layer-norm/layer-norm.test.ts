@@ -4,12 +4,13 @@ import { type CheckedOp, checkOp } from "../../../test/check.ts";
 import { cases } from "../../../test/devices.ts";
 import { grad } from "../../autograd/backward.ts";
 import { capture } from "../../tensor/capture.ts";
-import { withDevice } from "../../tensor/device.ts";
+import { deviceNamed, withDevice } from "../../tensor/device.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { ones, tensor, zerosLike } from "../creation/creation.ts";
 import { dropout } from "../dropout/dropout.ts";
-import { manualSeed } from "../random/generator.ts";
+import { manualSeed, nextHostStream } from "../random/generator.ts";
 import { rand } from "../random/random.ts";
+import { randomWord } from "../random/threefry.ts";
 import { dropoutAddLayerNorm, layerNorm } from "./layer-norm.ts";
 
 const overLast: Parameters<typeof checkOp>[0] = (x, weight, bias) => layerNorm(x!, x!.shape.at(-1)!, weight, bias);
@@ -205,6 +206,18 @@ describe("dropoutAddLayerNorm", () => {
           (await y.data()).forEach((value, k) => expect(value).toBeCloseTo(expected[k]!, 6));
         }
       }
+    }
+  });
+
+  test("keeps an element whose random word is p", async () => {
+    manualSeed(7);
+    const { state, stream } = nextHostStream(deviceNamed("webgpu"));
+    const word = randomWord(state, stream, 0);
+    for (const threshold of [word, word + 1]) {
+      manualSeed(7);
+      const one = ones([1, 1]);
+      const [, h] = dropoutAddLayerNorm(one, one, 1, null, null, { p: threshold / 2 ** 32 });
+      expect((await h.item()) !== 1).toBe(threshold === word);
     }
   });
 
