@@ -26,22 +26,33 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
     var sums1 = Sums();
     var sums2 = Sums();
     var sums3 = Sums();
+    let sumsRows = SUM_ROWS && tile.col == 0u;
+    var rowSums = vec4f();
     let steps = ceilDiv(tile.end - tile.begin, 4u);
     for (var step = 0u; step < FOREVER; step++) {
       if (step == steps) { break; }
       let k = tile.begin + 4u * step;
       let right = blockOfB(tile, k, col);
       if (ROWS == 4u && !isShort) {
-        let rows = transpose(blockOfA(tile, row, k));
+        let block = blockOfA(tile, row, k);
+        if (sumsRows) { rowSums += (block[0] + block[1]) + (block[2] + block[3]); }
+        let rows = transpose(block);
         addProducts(&sums0, rows[0], right);
         addProducts(&sums1, rows[1], right);
         addProducts(&sums2, rows[2], right);
         addProducts(&sums3, rows[3], right);
       } else {
-        addProducts(&sums0, rowOfA(tile, row, k), right);
-        if (ROWS == 2u) { addProducts(&sums1, rowOfA(tile, row + 1u, k), right); }
+        let row0 = rowOfA(tile, row, k);
+        addProducts(&sums0, row0, right);
+        if (sumsRows) { rowSums.x += dot(row0, vec4f(1.0)); }
+        if (ROWS == 2u) {
+          let row1 = rowOfA(tile, row + 1u, k);
+          addProducts(&sums1, row1, right);
+          if (sumsRows) { rowSums.y += dot(row1, vec4f(1.0)); }
+        }
       }
     }
+    if (sumsRows) { storeRowSums(tile, row, perLane, rowSums); }
     // Indexed by a variable, this array is memory; the sums above stay in registers. Copies of `store` would take seconds to
     // compile, so the loop below ends in a way that Mesa does not unroll.
     var sums: array<vec4f, 4u * LANES>;

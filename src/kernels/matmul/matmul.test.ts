@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type CheckOptions, checkOp } from "../../../test/check.ts";
 import { cases } from "../../../test/devices.ts";
+import { grad } from "../../autograd/backward.ts";
 import { type DifferentiableFunction, gradcheck, gradgradcheck } from "../../autograd/gradcheck.ts";
 import { noGrad } from "../../autograd/record.ts";
 import type { WebGpuDevice } from "../../gpu/webgpu.ts";
@@ -155,6 +156,31 @@ test("matmul of drawn shapes", () =>
     ),
     { numRuns: cases(6) },
   ));
+
+// Features of more than a tile, no multiple of four, few on either side; rows by which the product is cut into parts or not.
+test.each([
+  [70, 20, 33],
+  [9, 36, 130],
+  [40, 6, 20],
+  [1100, 20, 21],
+  [1100, 17, 36],
+  [0, 17, 20],
+  [5, 0, 20],
+])("linear's gradients of weight and bias, of %i rows, %i features and %i", async (rows, features, out) => {
+  await checkOp((x, weight, bias) => linear(x!, weight!, bias!), [[rows, features], [out, features], [out]]);
+});
+
+test("linear's bias has the same gradient with the weight's and without", async () => {
+  const [x, weight, bias] = [rand([70, 20]), rand([36, 20]), rand([36])];
+  const gradients = (...wanted: Tensor[]) => {
+    for (const input of [x, weight, bias]) input.requiresGrad = wanted.includes(input);
+    return grad(linear(x, weight, bias).square().sum(), wanted);
+  };
+  const [, dbias] = gradients(weight, bias);
+  const [alone] = gradients(bias);
+  const expected = await alone!.data();
+  (await dbias!.data()).forEach((value, i) => expect(Math.abs(value / expected[i]! - 1)).toBeLessThan(1e-5));
+});
 
 test("linear", async () => {
   await checkOp((x, weight, bias) => linear(x!, weight!, bias!), [[2, 2, 4], [4, 4], [4]], { second: true });

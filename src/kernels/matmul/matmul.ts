@@ -186,19 +186,27 @@ interface Saved {
 // With Z = op(A) op(B): d op(A) = dZ op(B)^T and d op(B) = op(A)^T dZ, or their transposes.
 function productBackward(dz: Tensor, { a, b, bias, transposeA, transposeB }: Saved, needs: readonly boolean[]) {
   const da = () => (transposeA ? plainProduct(b, dz, transposeB, true) : plainProduct(dz, b, false, !transposeB));
+  // The batches of one b are one long sum over all rows.
+  const isOne = !transposeA && sizeOf(b.shape.slice(0, -2)) === 1;
+  const rows = (x: Tensor) => (isOne ? reshape(x, [sizeOf(x.shape.slice(0, -1)), x.shape.at(-1)!]) : x);
   const db = () => {
-    // The batches of one b are one long sum over all rows.
-    const isOne = !transposeA && sizeOf(b.shape.slice(0, -2)) === 1;
-    const rows = (x: Tensor) => (isOne ? reshape(x, [sizeOf(x.shape.slice(0, -1)), x.shape.at(-1)!]) : x);
     const product = transposeB
       ? plainProduct(rows(dz), rows(a), true, transposeA)
       : plainProduct(rows(a), rows(dz), !transposeA, false);
     return isOne ? reshape(product, b.shape) : product;
   };
+  const dbias = () => sumTo(dz, dz.shape.slice(-1));
+  const precision = productPrecision();
+  if (isOne && transposeB && needs[1] && needs[2] && precision === "f32" && !isGradEnabled()) {
+    // The gradient of the bias is the sum of what the product for b's reads, unless that is rounded.
+    const operands = { a: rows(dz), b: rows(a), transposeA: true, transposeB: false, bias: null };
+    const { y, rowSums } = multiply("matmul", { ...operands, activation: "none", precision, sumRows: true });
+    return [needs[0] ? sumTo(da(), a.shape) : null, reshape(y, b.shape), rowSums ?? dbias()];
+  }
   return [
     needs[0] ? sumTo(da(), a.shape) : null,
     needs[1] ? sumTo(db(), b.shape) : null,
-    ...(bias ? [needs[2] ? sumTo(dz, dz.shape.slice(-1)) : null] : []),
+    ...(bias ? [needs[2] ? dbias() : null] : []),
   ];
 }
 

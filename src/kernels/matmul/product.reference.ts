@@ -6,7 +6,7 @@ import type { Reference, ReferenceArray } from "../../gpu/kernel.ts";
 
 export function productReference(activate: (z: number) => number): Reference {
   return {
-    forward({ a, b, bias, y, z }, params) {
+    forward({ a, b, bias, y, z, rowSums }, params) {
       const { m, n, k, lda, ldb, batches, batchInner, hasBias, TRANSPOSE_A, TRANSPOSE_B } = params;
       const [rowStep, step] = TRANSPOSE_A ? [1, lda] : [lda, 1];
       const multiply = TRANSPOSE_B ? multiplyLines : addLines;
@@ -19,6 +19,7 @@ export function productReference(activate: (z: number) => number): Reference {
         const bStart = outer * params.bOuter + inner * params.bInner;
         for (let i = 0; i < m; i++) {
           for (let p = 0; p < k; p++) row[p] = a[aStart + i * rowStep + p * step];
+          if (rowSums) rowSums[i] = row.reduce((total, value) => total + value, 0);
           multiply(row, b, bStart, ldb, sums.fill(0));
           for (let j = 0; j < n; j++) {
             const sum = sums[j]! + (hasBias ? bias[j] : 0);

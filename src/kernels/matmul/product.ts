@@ -24,6 +24,8 @@ export interface Product {
   readonly activation: Activation;
   /** What a and b are rounded to first. */
   readonly precision: Precision;
+  /** Whether to sum the rows of op(a), one matrix, on the way; not done where the transpose of the result is computed. */
+  readonly sumRows?: boolean;
 }
 
 export interface ProductResult {
@@ -31,6 +33,8 @@ export interface ProductResult {
   readonly y: Tensor;
   /** What the activation was applied to, where that was asked for. */
   readonly z: Tensor | null;
+  /** [m], the sums of the rows of op(a), where they were asked for and computed */
+  readonly rowSums: Tensor | null;
 }
 
 const THREADS = 64;
@@ -43,7 +47,7 @@ const THREADS = 64;
  * @throws ShapeError if the batch axes do not broadcast
  */
 export function multiply(op: string, product: Product, keepInput = false): ProductResult {
-  const { a, b, bias, activation } = product;
+  const { a, b, bias, activation, sumRows = false } = product;
   const { device } = a;
   const layout = layOut(op, product);
   if (layout.expandTo) return multiplyExpanded(op, product, keepInput, layout.expandTo);
@@ -52,9 +56,10 @@ export function multiply(op: string, product: Product, keepInput = false): Produ
   const { shape, batchInner } = layout;
   const y = empty(layout.yShape, { device });
   const z = keepInput ? empty(layout.yShape, { device }) : null;
-  if (y.size === 0) return { y, z };
+  if (y.size === 0) return { y, z, rowSums: null };
 
   const plan = planFor(device, shape);
+  const rowSums = sumRows && !plan.isTurned ? empty([shape.m], { device }) : null;
   const scratch: Tensor[] = [];
   const operands = plan.isTurned ? [turned(layout.b), turned(layout.a)] : [layout.a, layout.b];
   const left = plan.packA ? pack(operands[0]!, plan.precision, scratch) : operands[0]!;
@@ -70,8 +75,10 @@ export function multiply(op: string, product: Product, keepInput = false): Produ
   const parts = plan.splits > 1 ? empty([plan.splits, y.size], { device }) : null;
   if (parts) scratch.push(parts);
   const first: Epilogue = parts ? { activation: "none", bind: { bias: b, y: parts }, hasBias: false } : epilogue;
-  dispatch(kernelFor(plan.kernel, plan, first), "forward", {
-    bind: { a: left.x, b: right.x, ...first.bind },
+  const sumParts = parts && rowSums ? empty([plan.splits, shape.m], { device }) : null;
+  if (sumParts) scratch.push(sumParts);
+  dispatch(kernelFor(plan.kernel, plan, first, rowSums !== null), "forward", {
+    bind: { a: left.x, b: right.x, ...first.bind, ...(rowSums ? { rowSums: sumParts ?? rowSums } : {}) },
     params: {
       m,
       n,
@@ -93,22 +100,29 @@ export function multiply(op: string, product: Product, keepInput = false): Produ
       ...plan.constants,
       TRANSPOSE_A: Number(left.transpose),
       TRANSPOSE_B: Number(right.transpose),
+      SUM_ROWS: Number(rowSums !== null),
       // Reads of single elements cost so much more than the test that they need no second pipeline without it.
       K_EDGE: Number(plan.read === "scalar" || shape.k % DEPTHS[plan.kernel] !== 0),
     },
     groups: countTiles(m, n, plan.tile) * shape.batches * plan.splits,
   });
-  if (parts) {
-    const rows = y.size / shape.n;
-    dispatch(kernelFor("combine", plan, epilogue), "forward", {
-      bind: { a: parts, ...epilogue.bind },
-      params: { m: rows, n: shape.n, splits: plan.splits, hasBias: Number(epilogue.hasBias), isTurned: 0 },
-      groups: ceilDiv(rows * ceilDiv(shape.n, 4), THREADS),
+  // Adds up parts of `to.bind.y`, which has lines of n.
+  const combine = (from: Tensor, n: number, to: Epilogue, write: ProductPlan["write"]) => {
+    const rows = to.bind.y.size / n;
+    dispatch(kernelFor("combine", { read: write, write, precision: "f32" }, to), "forward", {
+      bind: { a: from, ...to.bind },
+      params: { m: rows, n, splits: plan.splits, hasBias: Number(to.hasBias), isTurned: 0 },
+      groups: ceilDiv(rows * ceilDiv(n, 4), THREADS),
     });
+  };
+  if (parts) combine(parts, shape.n, epilogue, plan.write);
+  if (sumParts) {
+    const whole: Epilogue = { activation: "none", bind: { bias: b, y: rowSums! }, hasBias: false };
+    combine(sumParts, shape.m, whole, shape.m % 4 === 0 ? "vec4" : "scalar");
   }
   // The pool gives this memory to later dispatches only.
   for (const tensor of scratch) tensor.dispose();
-  return { y, z };
+  return { y, z, rowSums };
 }
 
 // On the cpu device, the reference takes any product as it is.
@@ -278,6 +292,10 @@ const KEEP = `@group(0) @binding(4) var<storage, read_write> z: array<Z>;
 fn keep(i: u32, value: Z) { z[i] = value; }
 `;
 const DROP = "fn keep(i: u32, value: Z) {}\n";
+const KEEP_ROW_SUMS = `@group(0) @binding(5) var<storage, read_write> rowSums: array<f32>;
+fn keepRowSum(i: u32, value: f32) { rowSums[i] = value; }
+`;
+const DROP_ROW_SUMS = "fn keepRowSum(i: u32, value: f32) {}\n";
 
 const kernels = new Map<string, Kernel>();
 
@@ -285,18 +303,19 @@ function kernelFor(
   source: keyof typeof SOURCES,
   { read, write, precision }: Pick<ProductPlan, "read" | "write" | "precision">,
   { activation, bind }: Epilogue,
+  sumsRows = false,
 ): Kernel {
   const keeps = bind.z !== undefined;
   // The parts that combine.wgsl reads have the lines of the result.
   const reads = source === "combine" ? write : read;
   const stored = source === "combine" ? "f32" : precision;
-  const key = `${source} ${reads} ${stored} ${write} ${activation} ${keeps}`;
+  const key = `${source} ${reads} ${stored} ${write} ${activation} ${keeps} ${sumsRows}`;
   let kernel = kernels.get(key);
   if (!kernel) {
     const { lib, append } = activationWgsl(activation);
     kernel = loadKernel(SOURCES[source], {
       lib: [...(source === "combine" ? [] : [PRODUCT]), READ[reads], QUADS[stored], WRITE[write], ...lib],
-      append: append + (keeps ? KEEP : DROP),
+      append: append + (keeps ? KEEP : DROP) + (sumsRows ? KEEP_ROW_SUMS : DROP_ROW_SUMS),
       reference: source === "combine" ? {} : productReference(activationReference(activation)),
     });
     kernels.set(key, kernel);

@@ -22,6 +22,8 @@ override TRANSPOSE_A: bool;
 override TRANSPOSE_B: bool;
 // Whether a step along k may reach past `end`, where the operands count as 0.
 override K_EDGE: bool;
+// Whether the sums of the rows of op(A) are wanted too, which the tiles of the first columns store.
+override SUM_ROWS: bool;
 
 // Loops that go to this bound and leave by themselves are finite for Dawn, which guards the others with a counter.
 const FOREVER = 0x7fffffffu;
@@ -52,6 +54,13 @@ fn findTile(tile: u32, rows: u32, cols: u32) -> Tile {
     outer * params.bOuter + inner * params.bInner,
     matrix * params.m * params.n,
   );
+}
+
+// Has the sums of `count` rows of op(A) from `row` on, over a part of k, kept: rowSums is [splits, m].
+fn storeRowSums(tile: Tile, row: u32, count: u32, sums: vec4f) {
+  for (var i = 0u; i < 4u; i++) {
+    if (i < count && row + i < params.m) { keepRowSum(tile.y / params.n + row + i, sums[i]); }
+  }
 }
 
 fn ceilDiv(a: u32, b: u32) -> u32 {

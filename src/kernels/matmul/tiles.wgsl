@@ -36,11 +36,12 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
     var sums01 = Block();
     var sums10 = Block();
     var sums11 = Block();
+    var rowSums = vec4f();
     let steps = ceilDiv(tile.end - tile.begin, DEPTH);
     for (var step = 0u; step < FOREVER; step++) {
       if (step == steps) { break; }
       workgroupBarrier(); // the strips of the last step have been read
-      copyStrips(tile, tile.begin + step * DEPTH, thread);
+      copyStrips(tile, tile.begin + step * DEPTH, thread, &rowSums);
       workgroupBarrier();
       for (var k = 0u; k < DEPTH; k++) {
         let line = k * QUADS;
@@ -64,12 +65,13 @@ fn forward(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: v
       storeBlock(tile.y, row + TILE / 2u, col, &sums10);
       storeBlock(tile.y, row + TILE / 2u, col + TILE / 2u, &sums11);
     }
+    if (SUM_ROWS && tile.col == 0u) { addRowSums(tile, thread, rowSums); }
   }
 }
 
 // Copies op(A)[tile.row .., k ..] and op(B)[k .., tile.col ..] in blocks of 4 x 4. Neighbouring threads take neighbouring blocks of
-// a line; where there are more threads than blocks, half of them copy from A and the others from B.
-fn copyStrips(tile: Tile, k: u32, thread: u32) {
+// a line; where there are more threads than blocks, half of them copy from A and the others from B. Those that copy from A add their rows' elements to rowSums.
+fn copyStrips(tile: Tile, k: u32, thread: u32, rowSums: ptr<function, vec4f>) {
   if (thread < STRIP_BLOCKS) {
     let at = placeInStrip(thread, TRANSPOSE_A);
     let block = blockOfA(tile, tile.row + 4u * at.x, k + 4u * at.y);
@@ -78,6 +80,7 @@ fn copyStrips(tile: Tile, k: u32, thread: u32) {
     stripA[first + QUADS] = block[1];
     stripA[first + 2u * QUADS] = block[2];
     stripA[first + 3u * QUADS] = block[3];
+    if (SUM_ROWS) { *rowSums += (block[0] + block[1]) + (block[2] + block[3]); }
   }
   let j = THREADS - 1u - thread;
   if (j < STRIP_BLOCKS) {
@@ -101,6 +104,21 @@ fn addProducts(sums: ptr<function, Block>, left: vec4f, right: vec4f) {
   (*sums)[1] += left.y * right;
   (*sums)[2] += left.z * right;
   (*sums)[3] += left.w * right;
+}
+
+// Adds up the sums of the same rows that several threads have, each over the parts of k that it copied, and stores them.
+fn addRowSums(tile: Tile, thread: u32, rowSums: vec4f) {
+  workgroupBarrier(); // the strips of the last step have been read
+  if (thread < STRIP_BLOCKS) {
+    let at = placeInStrip(thread, TRANSPOSE_A);
+    stripA[at.y * QUADS + at.x] = rowSums;
+  }
+  workgroupBarrier();
+  if (thread < QUADS) {
+    let i = thread;
+    let sums = (stripA[i] + stripA[QUADS + i]) + (stripA[2u * QUADS + i] + stripA[3u * QUADS + i]);
+    storeRowSums(tile, tile.row + 4u * thread, 4u, sums);
+  }
 }
 
 // Without a loop, whose index could make a compiler put the sums in memory.
