@@ -3,6 +3,7 @@
 
 const TRANSPOSE_A = true;
 const TRANSPOSE_B = true;
+const SUM_ROWS = false;
 
 struct Tile { row: u32, col: u32, begin: u32, end: u32, y: u32 } // y: the group
 
@@ -45,3 +46,5 @@ fn blockOfB(tile: Tile, k: u32, col: u32) -> mat4x4f {
     fromQuad(image[placeOf(tile.y, col + 3u) + i]),
   ));
 }
+
+fn storeRowSums(tile: Tile, row: u32, count: u32, sums: vec4f) {}

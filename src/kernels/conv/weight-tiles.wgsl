@@ -2,6 +2,7 @@
 
 const TRANSPOSE_A = false;
 const TRANSPOSE_B = false;
+const SUM_ROWS = false;
 
 // Rows row .. row + 3 of y at positions k .. k + 3, a column per position.
 fn blockOfA(tile: Tile, row: u32, k: u32) -> mat4x4f {
@@ -30,3 +31,5 @@ fn take(start: u32, p: u32) -> vec4f {
   let value = fromQuad(image[start + row * params.rowStep + (p - row * params.cols) * params.colStep]);
   return select(vec4f(), value, row < params.rows);
 }
+
+fn storeRowSums(tile: Tile, row: u32, count: u32, sums: vec4f) {}
