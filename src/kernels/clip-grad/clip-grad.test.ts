@@ -3,10 +3,12 @@ import { randomNumbers } from "../../../test/check.ts";
 import type { WebGpuDevice } from "../../gpu/webgpu.ts";
 import { clipGradNorm, clipGradValue } from "../../nn/utils.ts";
 import { type DeviceName, deviceNamed, withDevice } from "../../tensor/device.ts";
-import { tensor } from "../creation/creation.ts";
+import { zero } from "../assign/assign.ts";
+import { tensor, zeros } from "../creation/creation.ts";
+import { unscaleGradients } from "./clip-grad.ts";
 
-// More gradients than one dispatch takes, one longer than two blocks, one empty.
-const SIZES = [1, 7, 1023, 1024, 1025, 2500, 0, 64, 3, 5];
+// More gradients than one dispatch takes, of sizes that are a multiple of four and of others; some longer than two blocks, one empty.
+const SIZES = [1, 7, 1023, 1024, 1025, 2500, 0, 64, 3, 5, 301, 303, 1200, 1204, 1208, 1212];
 
 function gradients(scale: number): number[][] {
   const random = randomNumbers(4);
@@ -76,6 +78,35 @@ describe.each(["webgpu", "cpu", "cpu:f64"] as DeviceName[])("on %s", (name) => {
       }
     }
     device.maxGroups = maxGroups;
+  });
+
+  test("unscaleGradients divides by the scale, and finds what is not finite", async () => {
+    const device = deviceNamed(name) as WebGpuDevice;
+    const { maxGroups } = device;
+    const scaler = withDevice(name, () => tensor([8, 0, 0, 0]));
+    const found = withDevice(name, () => zeros([4], { dtype: "u32" }));
+    for (const limit of [65_535, 2]) {
+      device.maxGroups = limit;
+      const host = gradients(1);
+      const given = parameters(name, host).map(({ grad }) => grad!);
+      const filled = given.filter(({ size }) => size > 0);
+      unscaleGradients(filled, scaler, found);
+      for (const [i, g] of given.entries()) {
+        expect(Array.from(await g.data())).toEqual(host[i]!.map((value) => value / 8));
+      }
+      expect(await found.toArray()).toEqual([0, 0, 0, 0]);
+    }
+    device.maxGroups = maxGroups;
+    for (const size of [9, 12]) {
+      for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+        const values = new Array<number>(size).fill(3e38);
+        values[size - 2] = bad;
+        const [p] = parameters(name, [values]);
+        unscaleGradients([p!.grad!], scaler, found);
+        expect(await found.toArray()).toEqual([1, 0, 0, 0]);
+        zero(found);
+      }
+    }
   });
 
   test("a NaN or an infinity is seen in the norm", async () => {

@@ -15,6 +15,7 @@ import { sigmoid, tanh } from "../elementwise/unary-ops.ts";
 import { rand } from "../random/random.ts";
 import type { Activation } from "./activation.ts";
 import { bmm, dot, linear, type MatmulOptions, matmul, outer } from "./matmul.ts";
+import { packLines } from "./product.ts";
 
 // A sum of k products has an error of the order of sqrt(k) roundings of the typical product; the largest of the results
 // is a few times sqrt(k) typical products. So the bound on their ratio does not grow with k.
@@ -223,6 +224,17 @@ test("a NaN stays in its row and column, an infinity too", async () => {
     [4, 5, nan], // 0 times infinity
   ];
   expect(await matmul(a, b).toArray()).toEqual(expected);
+});
+
+test("packing puts zeros behind each line, up to a multiple of four", async () => {
+  for (const length of [4, 5, 7, 8, 37, 64]) {
+    const lines = Array.from({ length: 19 }, (_, i) => Array.from({ length }, (_, j) => 100 * i + j + 1));
+    const packed = packLines(tensor(lines), length, "f32");
+    const padding = new Array<number>((4 - (length % 4)) % 4).fill(0);
+    expect(Array.from(await packed.data()), `lines of ${length}`).toEqual(
+      lines.flatMap((line) => [...line, ...padding]),
+    );
+  }
 });
 
 // Elements behind k, m and n must not take part even where they are not finite.
