@@ -2,7 +2,7 @@
  * A kernel: the entries of one `.wgsl` file and, under the same names, the plain loops that define them. An entry is a
  * pure function from bindings and params to output bindings; `dispatch` has the device of the bound storages execute it.
  */
-import type { Storage } from "./device.ts";
+import type { Device, Storage } from "./device.ts";
 import { checkOptions, TilegradError } from "./errors.ts";
 import { platform } from "./platform.ts";
 import { parseWgsl, type WgslEntry, type WgslModule } from "./wgsl.ts";
@@ -15,6 +15,14 @@ export type Family = "gpu" | "software";
  * about the time of two vec4s; one at a time, four times that. A GPU reads at once what neighbouring threads need.
  */
 export const STEP: Readonly<Record<Family, number>> = { software: 8, gpu: 1 };
+
+/** The kernels whose lanes hand values round are written for subgroups of this many. */
+export const LANES = 8;
+
+/** Whether a device gets these kernels. */
+export function usesLanes({ family, subgroupSize }: Pick<Device, "family" | "subgroupSize">): boolean {
+  return family === "software" && subgroupSize === LANES;
+}
 
 /** WGSL shared between kernels: one text, or one per family that defines the same functions. */
 export type Library = URL | { readonly [F in Family]: URL };

@@ -11,6 +11,11 @@ export type Tuning = ReadonlyMap<string, Choice>;
 
 export const UNTUNED: Tuning = new Map();
 
+/** What was measured for a bucket. Its name is made only where anything was. */
+export function measuredFor(tuning: Tuning, bucket: () => string): Choice | undefined {
+  return tuning.size > 0 ? tuning.get(bucket()) : undefined;
+}
+
 /**
  * The size that stands for others in the name of a bucket: rounded up to a power of two, since that is where tiles end.
  */

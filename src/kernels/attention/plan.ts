@@ -1,5 +1,5 @@
 /** The choice of kernels for attention: a pure function of the device and the head sizes. */
-import type { Family } from "../../gpu/kernel.ts";
+import { type Family, usesLanes } from "../../gpu/kernel.ts";
 
 export interface AttentionPlan {
   readonly family: Family;
@@ -15,8 +15,6 @@ export interface AttentionPlan {
 
 // More would not fit into the registers. On GPUs, a wider head is cut, and its scores are computed once per cut.
 const MAX_BLOCKS = 4;
-// attention-software.wgsl is written for this many lanes.
-const LANES = 8;
 
 /**
  * Chooses the kernels for attention.
@@ -33,7 +31,7 @@ export function planAttention(
   const widest = Math.max(d, dv, 1);
   const rows = d % 4 === 0 && dv % 4 === 0 ? "vec4" : "scalar";
   const blocks = Math.ceil(widest / 32);
-  if (device.family === "software" && device.subgroupSize === LANES && blocks <= MAX_BLOCKS) {
+  if (usesLanes(device) && blocks <= MAX_BLOCKS) {
     const groups = [blocks <= 2 ? 2 : 1, blocks === 1 ? 2 : 1] as const;
     return { family: "software", rows, blocks, groups, constants: {} };
   }

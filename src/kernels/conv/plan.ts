@@ -1,6 +1,7 @@
 /** The choice of kernels for a convolution: pure functions of the device, with what was measured on it, and the sizes. */
 import type { Device } from "../../gpu/device.ts";
-import { bucketSize, bucketSizes, type Choice, withDifferentPlans } from "../../gpu/tuning.ts";
+import { LANES, usesLanes } from "../../gpu/kernel.ts";
+import { bucketSize, bucketSizes, type Choice, measuredFor, withDifferentPlans } from "../../gpu/tuning.ts";
 import { countTiles, TILES, tileSize } from "../matmul/plan.ts";
 import type { Geometry } from "./geometry.ts";
 
@@ -36,8 +37,6 @@ type TilesChoice = { readonly kernel: "tiles"; readonly tile: number; readonly b
 /** For a weight's gradient: also the parts of its sum, which are more or fewer where these would be too long or too short. */
 export type WeightChoice = SlideChoice & { readonly parts: number };
 
-// The lanes kernels are written for this many.
-const LANES = 8;
 // A product for software adapters wastes this many multiplications before it is slower than going element by element, a GPU's fewer.
 const WASTE = { software: 16, gpu: 8 } as const;
 // Below this many multiplications, packing the operands takes longer.
@@ -60,7 +59,8 @@ export function foldOf(channels: number, taps: number): number {
  * @param isBackward whether it is x's gradient
  */
 export function planSlide(device: Chooser, geometry: Geometry, isBackward: boolean): ConvPlan {
-  const measured = measuredFor(device, geometry, isBackward ? "backwardInput" : "forward");
+  const direction = isBackward ? "backwardInput" : "forward";
+  const measured = measuredFor(device.tuning, () => convBucket(geometry, direction));
   return planOf(measured && fits(device, measured) ? measured : chooseSlide(device, geometry, isBackward));
 }
 
@@ -69,13 +69,9 @@ export function planWeight(device: Chooser, geometry: Geometry): WeightPlan {
   const { n, outSize } = geometry;
   // The cpu device runs the definition.
   if (device.kind === "cpu") return { kernel: "direct", splits: 1, chunk: n * outSize[0] * outSize[1] };
-  const measured = measuredFor(device, geometry, "backwardWeight");
+  const measured = measuredFor(device.tuning, () => convBucket(geometry, "backwardWeight"));
   const choice = measured && fitsWeight(device, geometry, measured) ? measured : chooseWeight(device, geometry);
   return weightPlanOf(choice, geometry);
-}
-
-function measuredFor(device: Chooser, geometry: Geometry, direction: Direction): Choice | undefined {
-  return device.tuning.size > 0 ? device.tuning.get(convBucket(geometry, direction)) : undefined;
 }
 
 /**
@@ -195,10 +191,6 @@ function wasteOf(geometry: Geometry, direction: Direction): number {
   }
   const [channels, columns] = direction === "backwardInput" ? [co, ci] : [ci, co];
   return (depthOf(channels, kernel[1]) * tiled(columns)) / (channels * kernel[1] * columns);
-}
-
-function usesLanes({ family, subgroupSize }: Chooser): boolean {
-  return family === "software" && subgroupSize === LANES;
 }
 
 function planOf(choice: SlideChoice): ConvPlan {

@@ -1,7 +1,8 @@
 /** The choice of kernels for a matrix product: a pure function of the device, with what was measured on it, and the shape. */
 import type { Precision } from "../../autograd/autocast.ts";
 import type { Device } from "../../gpu/device.ts";
-import { bucketSizes, type Choice, withDifferentPlans } from "../../gpu/tuning.ts";
+import { LANES, usesLanes } from "../../gpu/kernel.ts";
+import { bucketSizes, type Choice, measuredFor, withDifferentPlans } from "../../gpu/tuning.ts";
 
 /** What kernels are chosen by: the family, the lanes of the subgroups (0: unknown), and what was measured. */
 export type Chooser = Pick<Device, "family" | "subgroupSize" | "tuning">;
@@ -64,8 +65,6 @@ type TilesChoice = {
   readonly splits: number;
 };
 
-// lanes.wgsl is written for this many lanes.
-const LANES = 8;
 /** The steps along k of the kernels. */
 export const DEPTHS = { lanes: 4, tiles: 16 } as const;
 /** Rows per lane that lanes.wgsl knows. */
@@ -85,7 +84,7 @@ const MOST_WORKGROUPS = { lanes: 64, tiles: 1024 } as const;
 
 /** Chooses the kernels for a product: what was measured best for such shapes, else by a heuristic. */
 export function planProduct(device: Chooser, shape: ProductShape): ProductPlan {
-  const measured = device.tuning.size > 0 ? device.tuning.get(productBucket(shape)) : undefined;
+  const measured = measuredFor(device.tuning, () => productBucket(shape));
   return planOf(measured && fits(device, shape, measured) ? measured : heuristic(device, shape), shape);
 }
 
@@ -144,10 +143,6 @@ function fits(device: Chooser, shape: ProductShape, choice: Choice): choice is P
   const { tile, isTurned } = planOf(choice as ProductChoice, shape);
   const tiles = (isTurned ? countTiles(shape.n, shape.m, tile) : countTiles(shape.m, shape.n, tile)) * shape.batches;
   return !shape.rowsApart && shape.k >= SHORTEST_PART * splits! && tiles * splits! <= MOST_WORKGROUPS[kernel];
-}
-
-function usesLanes({ family, subgroupSize }: Chooser): boolean {
-  return family === "software" && subgroupSize === LANES;
 }
 
 function heuristic(device: Chooser, shape: ProductShape): ProductChoice {

@@ -1,7 +1,7 @@
 /** The choice of kernels for a recurrent network: a pure function of the device, with what was measured on it, and the shape. */
 import type { Device } from "../../gpu/device.ts";
-import type { Family } from "../../gpu/kernel.ts";
-import { bucketSizes, type Choice, withDifferentPlans } from "../../gpu/tuning.ts";
+import { type Family, LANES, usesLanes } from "../../gpu/kernel.ts";
+import { bucketSizes, type Choice, measuredFor, withDifferentPlans } from "../../gpu/tuning.ts";
 
 type Chooser = Pick<Device, "family" | "subgroupSize" | "tuning">;
 
@@ -43,8 +43,6 @@ type SoftwareChoice = {
 
 type GpuChoice = { readonly kernel: "gpu"; readonly threads: number; readonly isShared: boolean };
 
-// recurrent-software.wgsl is written for this many lanes, with four elements each.
-const LANES = 8;
 const ROWS_ON_GPU = 4;
 const THREADS_FOR_PARTS = 64;
 // Operating systems reset a GPU that is busy with one dispatch for seconds.
@@ -64,7 +62,7 @@ const THREADS = [32, 64, 128, 256] as const;
  * not depend on the choice.
  */
 export function planRecurrent(device: Chooser, shape: RecurrentShape, entry: RecurrentEntry): RecurrentPlan {
-  const measured = device.tuning.size > 0 ? device.tuning.get(recurrentBucket(shape, entry)) : undefined;
+  const measured = measuredFor(device.tuning, () => recurrentBucket(shape, entry));
   return planOf(measured && fits(device, shape, measured) ? measured : heuristic(device, shape), shape);
 }
 
@@ -99,10 +97,6 @@ function fits(device: Chooser, shape: RecurrentShape, choice: Choice): choice is
   // There is nothing to share of one block.
   if (isShared) return planOf(choice as RecurrentChoice, shape).parts > 1;
   return usesLanes(device) || weightsOf(shape) <= MOST_WEIGHTS_ALONE;
-}
-
-function usesLanes({ family, subgroupSize }: Chooser): boolean {
-  return family === "software" && subgroupSize === LANES;
 }
 
 // A step's.
