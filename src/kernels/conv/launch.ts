@@ -2,7 +2,7 @@
 import type { Precision } from "../../autograd/autocast.ts";
 import { ceilDiv, dispatch, type Kernel, loadKernel } from "../../gpu/kernel.ts";
 import { empty, type Tensor } from "../../tensor/tensor.ts";
-import { roundToHalf } from "../half/half.ts";
+import { onRounded } from "../half/half.ts";
 import { emptyQuads, perPrecision } from "../half/quads.ts";
 import { countTiles } from "../matmul/plan.ts";
 import { packLines } from "../matmul/product.ts";
@@ -83,13 +83,8 @@ export function backwardWeight(x: Tensor, y: Tensor, geometry: Geometry, precisi
 
 /** Runs `fn`, which packs nothing, on operands of the given precision. */
 function rounded(precision: Precision, x: Tensor, y: Tensor, fn: (x: Tensor, y: Tensor) => void): void {
-  if (precision === "f32") {
-    fn(x, y);
-    return;
-  }
-  const operands = [roundToHalf(x), roundToHalf(y)] as const;
-  fn(...operands);
-  for (const operand of operands) operand.dispose();
+  if (precision === "f32") fn(x, y);
+  else onRounded(x, y, fn);
 }
 
 // --- sums over a sliding window

@@ -26,6 +26,14 @@ const kernel = loadKernel(new URL("./round-half.wgsl", import.meta.url), {
   },
 });
 
+/** Runs `fn`, which packs nothing, on two operands that are rounded first. */
+export function onRounded<R>(a: Tensor, b: Tensor, fn: (a: Tensor, b: Tensor) => R): R {
+  const operands = [roundToHalf(a), roundToHalf(b)] as const;
+  const result = fn(...operands);
+  for (const operand of operands) operand.dispose();
+  return result;
+}
+
 /** The float16 nearest to each element, as f32. Has no gradient. */
 export function roundToHalf(x: Tensor): Tensor {
   const y = empty(x.shape, { device: x.device });

@@ -4,7 +4,7 @@ import type { Device } from "../../gpu/device.ts";
 import { ceilDiv, dispatch, type Kernel, loadKernel } from "../../gpu/kernel.ts";
 import { broadcastShapes, broadcastStrides, collapse, type Shape, sizeOf } from "../../tensor/shape.ts";
 import { empty, type Tensor } from "../../tensor/tensor.ts";
-import { roundToHalf } from "../half/half.ts";
+import { onRounded } from "../half/half.ts";
 import { emptyQuads, perPrecision, QUADS } from "../half/quads.ts";
 import { stridedCopy } from "../strided-copy/strided-copy.ts";
 import { type Activation, activationReference, activationWgsl } from "./activation.ts";
@@ -51,7 +51,10 @@ export function multiply(op: string, product: Product, keepInput = false): Produ
   const { device } = a;
   const layout = layOut(op, product);
   if (layout.expandTo) return multiplyExpanded(op, product, keepInput, layout.expandTo);
-  if (product.precision === "f16" && device.kind === "cpu") return multiplyRounded(op, product, keepInput);
+  // The cpu device packs nothing: its reference takes the rounded operands as they are.
+  if (product.precision === "f16" && device.kind === "cpu") {
+    return onRounded(a, b, (a, b) => multiply(op, { ...product, a, b, precision: "f32" }, keepInput));
+  }
 
   const { shape, batchInner } = layout;
   const y = empty(layout.yShape, { device });
@@ -216,15 +219,6 @@ function multiplyExpanded(op: string, product: Product, keepInput: boolean, batc
   const a = expanded(product.a);
   const b = expanded(product.b);
   const result = multiply(op, { ...product, a, b }, keepInput);
-  a.dispose();
-  b.dispose();
-  return result;
-}
-
-// On the cpu device, which packs nothing: the reference takes the rounded operands as they are.
-function multiplyRounded(op: string, product: Product, keepInput: boolean): ProductResult {
-  const [a, b] = [roundToHalf(product.a), roundToHalf(product.b)];
-  const result = multiply(op, { ...product, a, b, precision: "f32" }, keepInput);
   a.dispose();
   b.dispose();
   return result;
