@@ -2,7 +2,7 @@
 import type { RunOutput, RunResult, TrainingOptions } from "../train/classifier-run.ts";
 import { percent, silentProgress, terminalProgress } from "../train/progress.ts";
 import { type OptionTable, UsageError, type Values } from "./options.ts";
-import { printJson } from "./output.ts";
+import { listenForCtrlC, printJson } from "./output.ts";
 
 export const COMMON_OPTIONS = {
   device: { type: "string", choices: ["auto", "webgpu", "cpu"], default: "auto", help: "where to compute" },
@@ -86,19 +86,8 @@ export function runOutput(
     tensorboard: !values["no-tensorboard"],
     capture: values.capture,
     profile: values.profile,
-    signal: interruption(),
+    signal: listenForCtrlC("stopping after this step; Ctrl-C again to stop at once, without saving").signal,
   };
-}
-
-/** Aborted by the first Ctrl-C; the second ends the process. */
-function interruption(): AbortSignal {
-  const controller = new AbortController();
-  process.once("SIGINT", () => {
-    console.error("\nstopping after this step; Ctrl-C again to stop at once, without saving");
-    controller.abort();
-    process.once("SIGINT", () => process.exit(130));
-  });
-  return controller.signal;
 }
 
 export function reportRun(result: RunResult, out: string, json: boolean): void {

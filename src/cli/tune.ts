@@ -11,7 +11,7 @@ import { deviceNamed, init } from "../tensor/device.ts";
 import { barOn } from "../train/progress.ts";
 import { InterruptedError } from "../train/trainer.ts";
 import { type OptionTable, parseOptions, UsageError, type Values } from "./options.ts";
-import { printJson } from "./output.ts";
+import { listenForCtrlC, printJson } from "./output.ts";
 import { productCases, standardCases, TUNED_OPS } from "./tune-cases.ts";
 import { type Measurement, measure, remember, type TuningCase } from "./tuner.ts";
 
@@ -65,15 +65,15 @@ async function measureAll(
 ) {
   const rounds = quick ? ROUNDS.quick : ROUNDS.full;
   const measured: Measurement[] = [];
-  const interruption = listenForInterruption();
+  const { signal, end } = listenForCtrlC("stopping; what was measured is kept; Ctrl-C again to stop at once");
   const begin = performance.now();
   const { bar } = json ? { bar: null } : barOn(process.stdout, "{bucket}", "{value}/{total}");
   bar?.start(cases.length, 0, { bucket: "" });
   try {
     for (const [i, one] of cases.entries()) {
-      if (interruption.isStopped() || performance.now() - begin > 1000 * seconds) break;
+      if (signal.aborted || performance.now() - begin > 1000 * seconds) break;
       bar?.update(i, { bucket: one.bucket.padEnd(BUCKET_WIDTH) });
-      const measurement = await measure(device, one, { rounds, isStopped: interruption.isStopped });
+      const measurement = await measure(device, one, { rounds, isStopped: () => signal.aborted });
       if (!measurement) break;
       measured.push(measurement);
       await save(device, measurement);
@@ -81,10 +81,10 @@ async function measureAll(
     }
   } finally {
     bar?.stop();
-    interruption.end();
+    end();
   }
   if (bar) for (const measurement of measured) console.log(lineOf(measurement));
-  return { measured, isInterrupted: interruption.isStopped() };
+  return { measured, isInterrupted: signal.aborted };
 }
 
 function makeFolder(folder: string): void {
@@ -127,18 +127,6 @@ async function clear(json: boolean): Promise<void> {
   rmSync(path, { force: true });
   if (json) printJson({ path, choices: 0 });
   else console.log(`nothing is tuned now: ${path} is gone`);
-}
-
-/** The first Ctrl-C stops the measuring; the second ends the process. */
-function listenForInterruption() {
-  let isStopped = false;
-  const stop = () => {
-    if (isStopped) process.exit(130);
-    isStopped = true;
-    console.error("\nstopping; what was measured is kept; Ctrl-C again to stop at once");
-  };
-  process.on("SIGINT", stop);
-  return { isStopped: () => isStopped, end: () => process.off("SIGINT", stop) };
 }
 
 function lineOf({ bucket, heuristicMilliseconds, winner, refused }: Measurement): string {
